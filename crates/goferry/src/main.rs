@@ -1,0 +1,3 @@
+//! The goferry command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Tests, generated documents and evidence tables.
+
+fn main() {}
