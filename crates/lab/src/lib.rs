@@ -1,3 +1,7 @@
 //! Skeleton.
 
+pub mod certs;
+pub mod dns;
+pub mod forward;
+pub mod go_client;
 pub mod link;

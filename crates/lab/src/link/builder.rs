@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     fn refused(builder: LinkBuilder) -> String {
-        builder.properties().err().expect("refused").to_string()
+        builder.properties().unwrap_err().to_string()
     }
 
     #[test]
