@@ -1,1 +1,23 @@
-//! Skeleton.
+//! Opening, using and keeping connections.
+//!
+//! What the go command's transport does in one call is here a row of [`Phase`]s, each with its
+//! own outcome, time and bound: [`resolve`], [`dial`], [`tunnel`], [`tls`], then [`h2`] or [`h1`].
+//! A caller sees which phase failed and whose fault that is. No function waits without a bound.
+//!
+//! [`h2`] speaks HTTP/2 in frames of its own (`goferry-wire`), so that a probe sees what a
+//! library would hide: the first frame, every setting, GOAWAY, RST_STREAM and their timing.
+#![deny(unsafe_code)]
+
+pub mod dial;
+pub mod error;
+pub mod exchange;
+//XX pub mod h1;
+pub mod h2;
+pub mod io;
+pub mod resolve;
+pub mod tcp_info;
+pub mod tls;
+//XX pub mod tunnel;
+
+pub use error::{ErrorKind, NetError, Party, Phase};
+pub use exchange::{Exchange, Outcome, Request};

@@ -1,0 +1,418 @@
+//! The clock of the model: an event queue with processors, a shared link and the connections on it.
+//!
+//! Time is in nanoseconds from the start. Nothing here is random, and the number of events is bounded by the number of
+//! files and by a grain that grows with the bytes.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use crate::price::flow::{Flow, LossPattern, MSS, RTO_MIN};
+use crate::price::inputs::{PriceInputs, Protocol};
+use crate::price::pool::Pool;
+
+/// Bytes of response headers and framing beside each body.
+const RESPONSE_OVERHEAD: f64 = 150.0;
+/// Chunks into which all bytes of a run are cut at most.
+const MAX_CHUNKS: f64 = 12_000.0;
+
+pub(crate) fn ns(d: Duration) -> u64 {
+    u64::try_from(d.as_nanos()).unwrap_or(u64::MAX / 4)
+}
+
+/// One thing after another that a worker does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// Waits.
+    Delay(u64),
+    /// Uses a processor.
+    Cpu(u64),
+    /// Asks for a file of that many bytes.
+    Fetch(u64),
+}
+
+/// What a worker does for one file, and the tasks that it makes known.
+#[derive(Debug, Default)]
+pub(crate) struct Task {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) children: std::ops::Range<usize>,
+    next: usize,
+}
+
+impl Task {
+    pub(crate) fn new(steps: Vec<Step>) -> Task {
+        Task { steps, children: 0..0, next: 0 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    /// The task's present step is over.
+    Step(usize),
+    /// TCP, CONNECT and TLS of a dial are over on the wire.
+    Greeted(usize),
+    /// The dial is over.
+    Dialled(usize),
+    /// The server learns of the request.
+    Asked { conn: usize, task: usize },
+    /// The connection says good-bye: requests it did not take are asked again.
+    Refused { task: usize },
+    Ack { conn: usize, stream: usize, bytes: u32, lost: bool },
+    Arrive { conn: usize, stream: usize, bytes: u32 },
+    /// A lost segment arrives after all, if nothing changed since.
+    Fill { conn: usize, generation: u32 },
+}
+
+/// A response on its way.
+#[derive(Debug)]
+struct Stream {
+    task: usize,
+    unsent: f64,
+    missing: f64,
+    in_flight: f64,
+}
+
+#[derive(Debug)]
+struct Hole {
+    fills: u64,
+    generation: u32,
+    /// Chunks behind the hole: stream and bytes. The first is the lost one.
+    behind: Vec<(usize, u32)>,
+    timed_out: bool,
+}
+
+#[derive(Debug)]
+struct Wire {
+    flow: Flow,
+    streams: Vec<Stream>,
+    sending: VecDeque<usize>,
+    hole: Option<Hole>,
+    holes: u32,
+    server_ready: u64,
+}
+
+/// Everything that happens.
+pub(crate) struct Engine<'a> {
+    pub(crate) inputs: &'a PriceInputs,
+    pub(crate) now: u64,
+    pub(crate) rtt: u64,
+    pub(crate) requests: u32,
+    pub(crate) pool: Pool,
+    queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    sequence: u64,
+    cores: Vec<u64>,
+    link_free: u64,
+    ns_per_byte: f64,
+    flow_ceiling: f64,
+    least_chunk: f64,
+    loss: LossPattern,
+    wires: Vec<Wire>,
+    tasks: Vec<Task>,
+    waiting: VecDeque<usize>,
+    active: usize,
+    width: usize,
+    finished: usize,
+}
+
+impl<'a> Engine<'a> {
+    /// `expected` is how many bytes will pass in all.
+    pub(crate) fn new(inputs: &'a PriceInputs, pool: Pool, expected: f64) -> Engine<'a> {
+        let path = &inputs.path;
+        let ns_per_byte = path.bandwidth.map_or(0.0, |b| 8e9 / b);
+        let bdp = path.bandwidth.map_or(64e6, |b| b / 8.0 * path.rtt.as_secs_f64());
+        let cores = inputs.client.num_cpu.min(inputs.client.gomaxprocs) as usize;
+        Engine {
+            inputs,
+            now: 0,
+            rtt: ns(path.rtt),
+            requests: 0,
+            pool,
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            cores: vec![0; cores.min(64)],
+            link_free: 0,
+            ns_per_byte,
+            flow_ceiling: 2.0 * bdp,
+            least_chunk: expected / MAX_CHUNKS,
+            loss: LossPattern::new(path.loss),
+            wires: Vec::new(),
+            tasks: Vec::new(),
+            waiting: VecDeque::new(),
+            active: 0,
+            width: 1,
+            finished: 0,
+        }
+    }
+
+    /// Does all tasks, `width` at a time, in order; tasks that others make known wait for those. `roots` are known at the start.
+    pub(crate) fn run(&mut self, tasks: Vec<Task>, roots: usize, width: usize) {
+        self.tasks = tasks;
+        self.finished = 0;
+        self.active = 0;
+        self.width = width.max(1);
+        self.waiting = (0..roots.min(self.tasks.len())).collect();
+        self.start_tasks();
+        while self.finished < self.tasks.len() {
+            let Some(Reverse((time, _, event))) = self.queue.pop() else { break };
+            self.now = self.now.max(time);
+            self.handle(event);
+        }
+    }
+
+    pub(crate) fn at(&mut self, time: u64, event: Event) {
+        self.sequence += 1;
+        self.queue.push(Reverse((time, self.sequence, event)));
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Step(task) => self.step(task),
+            Event::Greeted(dial) => {
+                let work = if matches!(self.inputs.path.protocol, Protocol::PlainHttp1 { .. }) {
+                    0
+                } else {
+                    ns(self.inputs.costs.handshake)
+                };
+                let done = self.use_core(work);
+                self.at(done, Event::Dialled(dial));
+            }
+            Event::Dialled(dial) => self.dialled(dial),
+            Event::Asked { conn, task } => self.answer(conn, task),
+            Event::Refused { task } => self.acquire(task),
+            Event::Ack { conn, stream, bytes, lost } => {
+                let (now, rtt) = (self.now, self.rtt);
+                let wire = &mut self.wires[conn];
+                wire.streams[stream].in_flight -= f64::from(bytes);
+                wire.flow.ack(now, rtt, f64::from(bytes));
+                if lost {
+                    wire.flow.in_flight = wire.flow.in_flight.max(0.0);
+                }
+                self.transmit(conn);
+            }
+            Event::Arrive { conn, stream, bytes } => match &mut self.wires[conn].hole {
+                Some(hole) => hole.behind.push((stream, bytes)),
+                None => self.deliver(conn, stream, bytes),
+            },
+            Event::Fill { conn, generation } => self.fill(conn, generation),
+        }
+    }
+
+    fn start_tasks(&mut self) {
+        while self.active < self.width {
+            let Some(task) = self.waiting.pop_front() else { return };
+            self.active += 1;
+            self.step(task);
+        }
+    }
+
+    fn step(&mut self, task: usize) {
+        let t = &mut self.tasks[task];
+        let Some(step) = t.steps.get(t.next).copied() else {
+            let children = t.children.clone();
+            self.finished += 1;
+            self.active -= 1;
+            self.waiting.extend(children);
+            self.start_tasks();
+            return;
+        };
+        t.next += 1;
+        match step {
+            Step::Delay(d) => self.at(self.now + d, Event::Step(task)),
+            Step::Cpu(d) => {
+                let done = self.use_core(d);
+                self.at(done, Event::Step(task));
+            }
+            Step::Fetch(_) => {
+                self.requests += 1;
+                self.acquire(task);
+            }
+        }
+    }
+
+    fn use_core(&mut self, work: u64) -> u64 {
+        let now = self.now;
+        let Some(core) = self.cores.iter_mut().min() else { return now };
+        *core = now.max(*core) + work;
+        *core
+    }
+
+    /// The task needs a connection for its present fetch.
+    pub(crate) fn acquire(&mut self, task: usize) {
+        let now = self.now;
+        let (conn, dial) = self.pool.acquire(task, now);
+        if dial {
+            self.dial(task);
+        }
+        if let Some(conn) = conn {
+            self.ask(conn, task);
+        }
+    }
+
+    pub(crate) fn dial(&mut self, owner: usize) {
+        let path = &self.inputs.path;
+        let dial = self.pool.dialling(owner);
+        let tls = if matches!(path.protocol, Protocol::PlainHttp1 { .. }) { 0 } else { path.tls_rtts };
+        let mut time = ns(path.dns) + self.rtt * u64::from(1 + path.connect_rtts + tls);
+        if self.loss.pass(1.0).is_some() {
+            time += 1_000_000_000; // SYN time-out (RFC 6298, section 2)
+        }
+        if tls > 0 && self.loss.pass(3.0).is_some() {
+            time += 2 * self.rtt;
+        }
+        self.at(self.now + time, Event::Greeted(dial));
+    }
+
+    fn dialled(&mut self, dial: usize) {
+        let (kept, given, again) = self.pool.dialled(dial);
+        if let Some(conn) = kept {
+            debug_assert_eq!(conn, self.wires.len());
+            self.wires.push(Wire {
+                flow: Flow::new(self.inputs.path.congestion, self.flow_ceiling),
+                streams: Vec::new(),
+                sending: VecDeque::new(),
+                hole: None,
+                holes: 0,
+                server_ready: self.now + ns(self.inputs.path.settings_delay),
+            });
+        }
+        for (task, conn) in given {
+            self.ask(conn, task);
+        }
+        if let Some(task) = again {
+            self.dial(task);
+        }
+    }
+
+    fn ask(&mut self, conn: usize, task: usize) {
+        if let Some(known) = self.pool.count_request(conn, self.now, self.rtt) {
+            self.pool.forget(conn, task);
+            self.at(known, Event::Refused { task });
+            return;
+        }
+        let ready = (self.now + self.rtt / 2).max(self.wires[conn].server_ready);
+        self.at(ready + ns(self.inputs.path.server_think), Event::Asked { conn, task });
+    }
+
+    fn answer(&mut self, conn: usize, task: usize) {
+        let t = &self.tasks[task];
+        let Some(Step::Fetch(bytes)) = t.steps.get(t.next - 1).copied() else { return };
+        let size = bytes as f64 + RESPONSE_OVERHEAD;
+        let wire = &mut self.wires[conn];
+        wire.sending.push_back(wire.streams.len());
+        wire.streams.push(Stream { task, unsent: size, missing: size, in_flight: 0.0 });
+        self.transmit(conn);
+    }
+
+    /// Sends what the window allows, a chunk of each stream in turn.
+    fn transmit(&mut self, conn: usize) {
+        let window = self.inputs.path.stream_window.map(|w| w as f64);
+        loop {
+            let wire = &mut self.wires[conn];
+            let room = wire.flow.room();
+            if wire.sending.is_empty() || room < MSS.min(wire.flow.in_flight.max(1.0)) {
+                return;
+            }
+            let mut chosen = None;
+            for _ in 0..wire.sending.len() {
+                let Some(id) = wire.sending.pop_front() else { return };
+                let allowed = window.map_or(f64::INFINITY, |w| w - wire.streams[id].in_flight);
+                if allowed >= 1.0 {
+                    chosen = Some((id, allowed));
+                    break;
+                }
+                wire.sending.push_back(id);
+            }
+            let Some((id, allowed)) = chosen else { return };
+            let grain = wire.flow.grain().max(self.least_chunk.min(room));
+            let bytes = wire.streams[id].unsent.min(allowed).min(grain).min(room.max(1.0)).ceil();
+            let s = &mut wire.streams[id];
+            s.unsent -= bytes;
+            s.in_flight += bytes;
+            if s.unsent > 0.0 {
+                wire.sending.push_back(id);
+            }
+            let more = !wire.sending.is_empty();
+            self.send_chunk(conn, id, bytes, more);
+        }
+    }
+
+    fn send_chunk(&mut self, conn: usize, stream: usize, bytes: f64, more: bool) {
+        let (now, rtt) = (self.now, self.rtt);
+        let leaves = self.link_free.max(now) + (bytes * self.ns_per_byte) as u64;
+        self.link_free = leaves;
+        let arrives = leaves + rtt / 2;
+        let lost = self.loss.pass((bytes / MSS).ceil());
+        let wire = &mut self.wires[conn];
+        let alone = wire.flow.in_flight <= 0.0 && bytes <= MSS;
+        wire.flow.send(now, rtt, bytes);
+        let count = bytes as u32;
+        // A later segment tells of a hole that only a timer would have found.
+        if let Some(hole) = &mut wire.hole {
+            let told = arrives + rtt + rtt / 4;
+            if hole.timed_out && told < hole.fills {
+                hole.timed_out = false;
+                hole.fills = told;
+                hole.generation += 1;
+                let generation = hole.generation;
+                self.at(told, Event::Fill { conn, generation });
+            }
+        }
+        let Some(behind) = lost else {
+            self.at(arrives, Event::Arrive { conn, stream, bytes: count });
+            self.at(arrives + rtt / 2, Event::Ack { conn, stream, bytes: count, lost: false });
+            return;
+        };
+        let timed_out = behind < 1.0 && !more;
+        let delay = match (timed_out, alone) {
+            (false, _) => rtt,
+            (true, false) => 2 * rtt,
+            (true, true) => rtt + RTO_MIN,
+        };
+        let fills = arrives + delay;
+        let wire = &mut self.wires[conn];
+        wire.flow.lose(now, timed_out && alone);
+        match &mut wire.hole {
+            Some(hole) => {
+                hole.behind.push((stream, count));
+                if fills > hole.fills {
+                    hole.fills = fills;
+                    hole.timed_out = timed_out;
+                    hole.generation += 1;
+                    let generation = hole.generation;
+                    self.at(fills, Event::Fill { conn, generation });
+                }
+            }
+            None => {
+                wire.holes += 1;
+                let generation = wire.holes << 12;
+                wire.hole = Some(Hole { fills, generation, behind: vec![(stream, count)], timed_out });
+                self.at(fills, Event::Fill { conn, generation });
+            }
+        }
+        self.at(fills + rtt / 2, Event::Ack { conn, stream, bytes: count, lost: true });
+    }
+
+    fn fill(&mut self, conn: usize, generation: u32) {
+        let wire = &mut self.wires[conn];
+        if wire.hole.as_ref().is_none_or(|h| h.generation != generation) {
+            return;
+        }
+        let Some(hole) = wire.hole.take() else { return };
+        for (stream, bytes) in hole.behind {
+            self.deliver(conn, stream, bytes);
+        }
+    }
+
+    fn deliver(&mut self, conn: usize, stream: usize, bytes: u32) {
+        let s = &mut self.wires[conn].streams[stream];
+        s.missing -= f64::from(bytes);
+        if s.missing > 0.0 {
+            return;
+        }
+        let task = s.task;
+        for (task, conn) in self.pool.release(conn, task) {
+            self.ask(conn, task);
+        }
+        self.step(task);
+    }
+}
