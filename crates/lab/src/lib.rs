@@ -5,3 +5,5 @@ pub mod dns;
 pub mod forward;
 pub mod go_client;
 pub mod link;
+pub mod server;
+pub mod universe;
