@@ -13,7 +13,9 @@ mod inputs;
 pub mod mask;
 mod pem;
 mod read;
+mod resolve;
 pub mod roots;
+pub mod setters;
 pub mod url;
 
 pub use inputs::{Inputs, Os};
