@@ -1,0 +1,211 @@
+//! What one request is answered with: the file, and the fault that befalls it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use goferry_wire::h2::ErrorCode;
+
+use super::behaviour::{Behaviour, BodyFault, CutHow, Silence, Sumdb};
+use super::counters::{Counters, RequestCount};
+use crate::universe::{Body, FileKind, Universe};
+
+/// Bytes that an endless body repeats.
+static ENDLESS_CHUNK: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+
+/// The answer to one request.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Body,
+    pub(super) think: Duration,
+    pub(super) end: End,
+}
+
+/// How an answer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it should.
+    Complete,
+    /// There is no answer at all.
+    Never,
+    /// RST_STREAM in place of an answer (HTTP/2).
+    ResetAtOnce(ErrorCode),
+    /// Something happens when so many body bytes have been sent.
+    After(u64, Accident),
+    /// The body repeats for ever.
+    Endless,
+    /// Undecodable header block (HTTP/2).
+    CorruptHeaders,
+    /// CONTINUATION for ever (HTTP/2).
+    EndlessHeaders,
+}
+
+/// What happens inside a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accident {
+    /// RST_STREAM (HTTP/2); a TCP reset on HTTP/1.1.
+    Reset(ErrorCode),
+    /// END_STREAM; a FIN on HTTP/1.1.
+    Truncate,
+    /// Nothing more on this stream.
+    Stall,
+    /// The connection is cut.
+    Cut(CutHow),
+}
+
+impl Plan {
+    /// Body bytes that are sent before the answer ends or goes wrong; `None`: without end.
+    pub(super) fn sendable(&self) -> Option<u64> {
+        let whole = self.body.len() as u64;
+        match self.end {
+            End::Complete => Some(whole),
+            End::After(bytes, _) => Some(bytes.min(whole)),
+            End::Endless => None,
+            End::Never | End::ResetAtOnce(_) | End::CorruptHeaders | End::EndlessHeaders => Some(0),
+        }
+    }
+
+    /// Up to `max` body bytes from `offset`.
+    pub(super) fn chunk(&self, offset: u64, max: usize) -> &[u8] {
+        if self.end == End::Endless {
+            return &ENDLESS_CHUNK[..max.min(ENDLESS_CHUNK.len())];
+        }
+        let end = self
+            .sendable()
+            .unwrap_or(0)
+            .min(offset.saturating_add(max as u64));
+        let (from, to) = (
+            usize::try_from(offset).unwrap_or(usize::MAX),
+            usize::try_from(end).unwrap_or(usize::MAX),
+        );
+        self.body.get(from..to).unwrap_or(&[])
+    }
+}
+
+/// Turns requests into plans.
+#[derive(Debug)]
+pub(super) struct Planner {
+    pub(super) behaviour: Behaviour,
+    pub(super) universe: Arc<Universe>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl Planner {
+    /// Counts a request and says how it is answered.
+    pub(super) fn plan(
+        &self,
+        method: &str,
+        path: &str,
+        connection: u64,
+        stream: u32,
+    ) -> (Plan, RequestCount) {
+        let kind = FileKind::of(path);
+        let count = self.counters.request(connection, stream, kind, path);
+        let mut plan = self.healthy(method, path, kind, count);
+        if plan.status == 200 && plan.end == End::Complete {
+            plan.end = self.end(kind, count);
+        }
+        if plan.end != End::Endless && plan.end != End::Never {
+            plan.headers
+                .push(("content-length", plan.body.len().to_string()));
+        }
+        self.counters.answered(
+            count,
+            if matches!(plan.end, End::Never | End::ResetAtOnce(_)) {
+                0
+            } else {
+                plan.status
+            },
+        );
+        (plan, count)
+    }
+
+    fn healthy(&self, method: &str, path: &str, kind: FileKind, count: RequestCount) -> Plan {
+        let answers = &self.behaviour.answers;
+        let mut plan = Plan {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::default(),
+            think: answers.think,
+            end: End::Complete,
+        };
+        if let Some(server) = answers.server {
+            plan.headers.push(("server", server.to_owned()));
+        }
+        let forced = answers
+            .status
+            .iter()
+            .find(|(which, _)| which.matches(kind, count.for_filter(which.kind)));
+        if let Some((_, status)) = forced {
+            return self.refusal(plan, *status);
+        }
+        if method != "GET" && method != "HEAD" {
+            return self.refusal(plan, 405);
+        }
+        if kind == FileKind::SumDb {
+            match answers.sumdb {
+                Sumdb::Supported if path.ends_with("/supported") => return plan,
+                Sumdb::Hanging => plan.end = End::Never,
+                Sumdb::Absent | Sumdb::Supported => return self.refusal(plan, 404),
+            }
+            return plan;
+        }
+        let wrong = answers
+            .wrong_content
+            .is_some_and(|which| which.matches(kind, count.for_filter(which.kind)));
+        match self.universe.file(path, wrong) {
+            Some(body) => {
+                plan.headers
+                    .push(("content-type", kind.content_type().to_owned()));
+                plan.body = body;
+                plan
+            }
+            None => self.refusal(plan, 404),
+        }
+    }
+
+    fn refusal(&self, mut plan: Plan, status: u16) -> Plan {
+        plan.status = status;
+        plan.body = Body::from(format!("{status}: said the origin\n").into_bytes());
+        plan.headers
+            .push(("content-type", "text/plain; charset=utf-8".to_owned()));
+        if let Some(seconds) = self.behaviour.answers.retry_after {
+            plan.headers.push(("retry-after", seconds.to_string()));
+        }
+        plan
+    }
+
+    fn end(&self, kind: FileKind, count: RequestCount) -> End {
+        let h2 = &self.behaviour.http2;
+        let hit =
+            |which: super::behaviour::Which| which.matches(kind, count.for_filter(which.kind));
+        if self.behaviour.silence == Silence::AfterHeaders {
+            return End::After(0, Accident::Stall);
+        }
+        if h2.corrupt_hpack.is_some_and(hit) {
+            return End::CorruptHeaders;
+        }
+        if h2.endless_headers.is_some_and(hit) {
+            return End::EndlessHeaders;
+        }
+        if let Some(reset) = h2.reset.filter(|reset| hit(reset.which)) {
+            return reset
+                .after_body
+                .map_or(End::ResetAtOnce(reset.code), |bytes| {
+                    End::After(bytes, Accident::Reset(reset.code))
+                });
+        }
+        match self.behaviour.body {
+            BodyFault::Truncate { after, which } if hit(which) => {
+                End::After(after, Accident::Truncate)
+            }
+            BodyFault::Stall { after, which } if hit(which) => End::After(after, Accident::Stall),
+            BodyFault::Cut { after, how, which } if hit(which) => {
+                End::After(after, Accident::Cut(how))
+            }
+            BodyFault::Endless { which } if hit(which) => End::Endless,
+            _ => End::Complete,
+        }
+    }
+}
