@@ -136,9 +136,10 @@ async fn serve_udp(socket: Arc<UdpSocket>, answerer: Arc<Answerer>) {
         let (socket, answerer) = (Arc::clone(&socket), Arc::clone(&answerer));
         tokio::spawn(async move {
             sleep(reply.after).await;
-            if socket.send_to(&reply.bytes, client).await.is_ok() {
-                answerer.answered();
-            }
+            // Counted before it is sent: whoever has the answer finds it counted.
+            answerer.answered();
+            // A client that cannot be reached is no matter of the server's.
+            let _ = socket.send_to(&reply.bytes, client).await;
             drop(slot);
         });
     }
@@ -168,11 +169,11 @@ async fn connection(mut client: TcpStream, answerer: &Answerer) -> io::Result<()
             continue;
         };
         sleep(reply.after).await;
+        answerer.answered();
         let length = u16::try_from(reply.bytes.len()).map_err(io::Error::other)?;
         client
             .write_all(&[&length.to_be_bytes()[..], &reply.bytes].concat())
             .await?;
-        answerer.answered();
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// How many different targets, and how many failures, are remembered.
 const MAX_REMEMBERED: usize = 256;
 
-/// A snapshot of a proxy's counters.
+/// A snapshot of a proxy's counters. What a client has received is counted already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ForwardCounts {
     /// Connections accepted.

@@ -151,10 +151,10 @@ pub(super) async fn run(
         Ok(origin) => pump::both(client, origin, down).await,
         Err(error) => {
             // The client has its tunnel already, so it is told inside.
+            shared.counters.failure(error.to_string());
             let mut client = BufReader::new(&mut client);
             limited("the client", Head::read(&mut client)).await?;
-            answer::send(&mut client, &shared.counters, 502, false).await?;
-            Err(error)
+            answer::send(&mut client, &shared.counters, 502, false).await
         }
     }
 }

@@ -80,8 +80,8 @@ pub(super) async fn forward(
 
     let start = format!("{} {} HTTP/1.1", request.method, request.path);
     let bytes = head.encode(&start, |name| is_hop_by_hop(head, name));
-    origin.write_all(&bytes).await?;
     shared.counters.up(bytes.len());
+    origin.write_all(&bytes).await?;
     body(
         client,
         &mut ToOrigin(&shared.counters, &mut origin),

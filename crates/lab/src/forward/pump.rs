@@ -43,8 +43,8 @@ impl<'a> Down<'a> {
         bytes: &[u8],
     ) -> io::Result<()> {
         let Some(cut) = &mut self.cut else {
-            writer.write_all(bytes).await?;
             self.counters.down(bytes.len());
+            writer.write_all(bytes).await?;
             return writer.flush().await;
         };
         let passing = usize::try_from(cut.after)
@@ -52,9 +52,9 @@ impl<'a> Down<'a> {
             .min(bytes.len());
         cut.after -= passing as u64;
         let (end, reset) = (cut.after == 0, cut.reset);
+        self.counters.down(passing);
         writer.write_all(&bytes[..passing]).await?;
         writer.flush().await?;
-        self.counters.down(passing);
         if !end {
             return Ok(());
         }
@@ -92,9 +92,9 @@ where
             if read == 0 {
                 return origin_writer.shutdown().await;
             }
+            counters.up(read);
             origin_writer.write_all(&buffer[..read]).await?;
             origin_writer.flush().await?;
-            counters.up(read);
         }
     };
     let downwards = async {
@@ -130,9 +130,8 @@ impl<W: AsyncWrite + Unpin> Sink for ToClient<'_, '_, W> {
 
 impl<W: AsyncWrite + Unpin> Sink for ToOrigin<'_, W> {
     async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.1.write_all(bytes).await?;
         self.0.up(bytes.len());
-        Ok(())
+        self.1.write_all(bytes).await
     }
 }
 
