@@ -4,7 +4,11 @@
 use goferry_wire::hpack::{Decoder, DecoderLimits, Encoder, HeaderField, Indexing};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: DecoderLimits = DecoderLimits { table_size: 1024, list_size: 8192, fields: 100 };
+const LIMITS: DecoderLimits = DecoderLimits {
+    table_size: 1024,
+    list_size: 8192,
+    fields: 100,
+};
 
 fuzz_target!(|blocks: Vec<&[u8]>| {
     let mut decoder = Decoder::new(LIMITS);
@@ -20,7 +24,11 @@ fuzz_target!(|blocks: Vec<&[u8]>| {
         let mut block = Vec::new();
         encoder.encode(&list, &mut block);
         let same = again.decode(&block).expect("what we encode can be decoded");
-        assert!(list.iter().zip(&same).all(|(a, b)| a.name == b.name && a.value == b.value));
+        assert!(
+            list.iter()
+                .zip(&same)
+                .all(|(a, b)| a.name == b.name && a.value == b.value)
+        );
         assert_eq!(list.len(), same.len());
     }
 });

@@ -19,3 +19,5 @@
 
 pub mod h2;
 pub mod hpack;
+pub mod http1;
+pub mod tls;
