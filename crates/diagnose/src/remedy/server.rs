@@ -98,7 +98,10 @@ impl ServerKind {
             ("goproxy", ServerKind::Goproxy),
             ("zscaler", ServerKind::Zscaler),
         ];
-        PRODUCTS.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)).map(|(_, kind)| *kind)
+        PRODUCTS
+            .iter()
+            .find(|(name, _)| token.eq_ignore_ascii_case(name))
+            .map(|(_, kind)| *kind)
     }
 }
 
@@ -117,7 +120,11 @@ impl Version {
     /// A version of three numbers.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Version { major, minor, patch }
+        Version {
+            major,
+            minor,
+            patch,
+        }
     }
 
     /// Reads `1.22.1`, `v2.6`, `1.21.4.1` or `3.76.0-03`: at least two numbers, what follows the
@@ -128,7 +135,10 @@ impl Version {
         let mut numbers = [0_u32; 3];
         let mut read = 0;
         for part in text.split('.').take(3) {
-            let end = part.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(part.len());
+            let end = part
+                .bytes()
+                .position(|b| !b.is_ascii_digit())
+                .unwrap_or(part.len());
             if end == 0 {
                 break;
             }
@@ -164,13 +174,21 @@ impl Server {
     /// A server of which nothing is known.
     #[must_use]
     pub const fn unknown() -> Self {
-        Server { kind: ServerKind::Unknown, version: None, raw: String::new() }
+        Server {
+            kind: ServerKind::Unknown,
+            version: None,
+            raw: String::new(),
+        }
     }
 
     /// A server known from elsewhere, for example from the user.
     #[must_use]
     pub fn new(kind: ServerKind, version: Option<Version>) -> Self {
-        Server { kind, version, raw: kind.name().to_owned() }
+        Server {
+            kind,
+            version,
+            raw: kind.name().to_owned(),
+        }
     }
 
     /// Reads a response's `Server` and `Via` fields, then the other fields that give a program
@@ -197,7 +215,11 @@ impl Server {
             }
         }
         let raw = printable(server.or(via).unwrap_or_default());
-        Server { kind: ServerKind::Unknown, version: None, raw }
+        Server {
+            kind: ServerKind::Unknown,
+            version: None,
+            raw,
+        }
     }
 
     /// Reads the issuer of a certificate, in any text form that holds its names: the programs
@@ -221,7 +243,11 @@ impl Server {
             .iter()
             .find(|(name, _)| lower.contains(name))
             .map_or(ServerKind::Unknown, |(_, kind)| *kind);
-        Server { kind, version: None, raw: printable(issuer) }
+        Server {
+            kind,
+            version: None,
+            raw: printable(issuer),
+        }
     }
 
     /// This server, or `other` where nothing is known of this one.
@@ -261,7 +287,11 @@ fn products(text: &str) -> impl Iterator<Item = Server> + '_ {
                 None => (token, tokens.peek().and_then(|next| Version::parse(next))),
             };
             if let Some(kind) = ServerKind::from_product(name) {
-                return Some(Server { kind, version, raw: printable(text) });
+                return Some(Server {
+                    kind,
+                    version,
+                    raw: printable(text),
+                });
             }
         }
     })
@@ -276,7 +306,11 @@ fn from_other(name: &str, value: &str) -> Option<Server> {
         "x-squid-error" => ServerKind::Squid,
         _ => return None,
     };
-    Some(Server { kind, version: None, raw: printable(name) })
+    Some(Server {
+        kind,
+        version: None,
+        raw: printable(name),
+    })
 }
 
 /// The first [`MAX_TEXT`] bytes, cut between characters.
@@ -292,7 +326,13 @@ fn bounded(text: &str) -> &str {
 fn printable(text: &str) -> String {
     bounded(text)
         .chars()
-        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
         .take(MAX_RAW)
         .collect()
 }
@@ -309,12 +349,27 @@ mod tests {
     #[test]
     fn the_server_field_names_program_and_version() {
         let v = |a, b, c| Some(Version::new(a, b, c));
-        assert_eq!(from_server("nginx/1.22.1"), (ServerKind::Nginx, v(1, 22, 1)));
+        assert_eq!(
+            from_server("nginx/1.22.1"),
+            (ServerKind::Nginx, v(1, 22, 1))
+        );
         assert_eq!(from_server("nginx"), (ServerKind::Nginx, None));
-        assert_eq!(from_server("openresty/1.21.4.1"), (ServerKind::OpenResty, v(1, 21, 4)));
-        assert_eq!(from_server("Apache/2.4.57 (Debian)"), (ServerKind::Apache, v(2, 4, 57)));
-        assert_eq!(from_server("Nexus/3.76.0-03 (OSS)"), (ServerKind::Nexus, v(3, 76, 0)));
-        assert_eq!(from_server("mitmproxy 8.1.1"), (ServerKind::Mitmproxy, v(8, 1, 1)));
+        assert_eq!(
+            from_server("openresty/1.21.4.1"),
+            (ServerKind::OpenResty, v(1, 21, 4))
+        );
+        assert_eq!(
+            from_server("Apache/2.4.57 (Debian)"),
+            (ServerKind::Apache, v(2, 4, 57))
+        );
+        assert_eq!(
+            from_server("Nexus/3.76.0-03 (OSS)"),
+            (ServerKind::Nexus, v(3, 76, 0))
+        );
+        assert_eq!(
+            from_server("mitmproxy 8.1.1"),
+            (ServerKind::Mitmproxy, v(8, 1, 1))
+        );
         assert_eq!(from_server("envoy"), (ServerKind::Envoy, None));
         assert_eq!(from_server("nginxish/1.2.3"), (ServerKind::Unknown, None));
         assert_eq!(from_server(""), (ServerKind::Unknown, None));
@@ -324,7 +379,10 @@ mod tests {
     fn the_nearest_hop_of_via_counts_and_server_wins() {
         let via = "1.1 caddy, 1.1 gate.example.com (squid/5.7)";
         let server = Server::from_headers(None, Some(via), &[]);
-        assert_eq!((server.kind, server.version), (ServerKind::Squid, Some(Version::new(5, 7, 0))));
+        assert_eq!(
+            (server.kind, server.version),
+            (ServerKind::Squid, Some(Version::new(5, 7, 0)))
+        );
         let server = Server::from_headers(Some("Caddy"), Some(via), &[]);
         assert_eq!(server.kind, ServerKind::Caddy);
     }
@@ -336,7 +394,10 @@ mod tests {
         assert_eq!(server.kind, ServerKind::Tinyproxy);
         assert_eq!(server.version, Some(Version::new(1, 11, 1)));
         let server = Server::from_headers(Some("teapot"), None, &[]);
-        assert_eq!((server.kind, server.raw.as_str()), (ServerKind::Unknown, "teapot"));
+        assert_eq!(
+            (server.kind, server.raw.as_str()),
+            (ServerKind::Unknown, "teapot")
+        );
     }
 
     #[test]
@@ -360,7 +421,11 @@ mod tests {
             Server::from_issuer(&long),
         ] {
             assert!(server.raw.chars().count() <= MAX_RAW);
-            assert!(server.raw.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{}", server.raw);
+            assert!(
+                server.raw.chars().all(|c| c.is_ascii_graphic() || c == ' '),
+                "{}",
+                server.raw
+            );
         }
         assert_eq!(Version::parse("99999999999.1.1"), None);
         assert_eq!(Version::parse("1"), None);
