@@ -18,12 +18,18 @@
 //! | go.mod, go.work | [`GoMod`], [`GoWork`] |
 //! | the `go` and `toolchain` lines | [`GoVersion`], [`Toolchain`] |
 //! | go.sum | [`GoSum`] |
+//! | `h1:` hashes | [`DirHash`] |
+//! | module zips | [`zip`] |
+//! | `.info` files | [`ModInfo`] |
+//! | GOSUMDB | [`SumDb`] |
 #![forbid(unsafe_code)]
 
+pub mod dirhash;
 pub mod escape;
 pub mod go_version;
 pub mod gomod;
 pub mod gosum;
+pub mod info;
 pub mod module_version;
 pub mod path;
 pub mod pattern;
@@ -31,16 +37,21 @@ pub mod proxy_list;
 pub mod proxy_url;
 pub mod pseudo;
 mod semver;
+pub mod sumdb;
 mod unicode;
 pub mod version;
+pub mod zip;
 
+pub use crate::dirhash::DirHash;
 pub use crate::escape::{EscapeError, EscapedPath};
 pub use crate::go_version::{GoVersion, Toolchain};
 pub use crate::gomod::{GoMod, GoWork};
 pub use crate::gosum::GoSum;
+pub use crate::info::ModInfo;
 pub use crate::module_version::{FileKind, ModuleVersion};
 pub use crate::path::{ModulePath, PathError};
 pub use crate::proxy_list::{FallBack, ProxyEntry, ProxyList, ProxyTarget};
 pub use crate::proxy_url::{ProxyUrl, Scheme};
 pub use crate::pseudo::PseudoVersion;
+pub use crate::sumdb::SumDb;
 pub use crate::version::{Version, VersionError};

@@ -163,6 +163,8 @@ impl fmt::Debug for ProxyUrl {
 }
 
 /// A URL that cannot be a module proxy's.
+///
+/// The reason never quotes the URL: where that is malformed, a password may be anywhere in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}: {url}")]
 pub struct UrlError {
@@ -243,7 +245,7 @@ fn parse(text: &str) -> Result<ProxyUrl, String> {
         None => None,
         Some(port) => Some(
             port.parse()
-                .map_err(|_| format!("invalid port {port:?}: must be at most 65535"))?,
+                .map_err(|_| "invalid port: must be at most 65535".to_owned())?,
         ),
     };
     Ok(ProxyUrl {
@@ -302,13 +304,13 @@ fn split_host(host: &str) -> Result<(&str, Option<&str>), String> {
     let digits = match port.strip_prefix(':') {
         Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits,
         None if port.is_empty() => "",
-        _ => return Err(format!("invalid port {port:?} after host")),
+        _ => return Err("invalid port: must be a number".to_owned()),
     };
-    if let Some(c) = name
+    if name
         .chars()
         .find(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:%".contains(*c))
     {
-        return Err(format!("invalid character {c:?} in host name"));
+        return Err("invalid character: not allowed in a host name".to_owned());
     }
     Ok((name, (!digits.is_empty()).then_some(digits)))
 }

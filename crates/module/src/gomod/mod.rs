@@ -12,6 +12,8 @@ mod error;
 mod lex;
 mod quote;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use self::error::{ParseError, ParseErrors};
