@@ -308,7 +308,7 @@ fn split_host(host: &str) -> Result<(&str, Option<&str>), String> {
     };
     if name
         .chars()
-        .find(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:%".contains(*c))
+        .any(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:%".contains(c))
     {
         return Err("invalid character: not allowed in a host name".to_owned());
     }
