@@ -294,7 +294,7 @@ fn split_host(host: &str) -> Result<(&str, Option<&str>), String> {
             let name = &host[1..close];
             let address = name.split_once("%25").map_or(name, |(address, _)| address);
             if address.parse::<Ipv6Addr>().is_err() {
-                return Err("invalid IP-literal".to_owned());
+                return Err("invalid host: not an IPv6 address".to_owned());
             }
             (name, &host[close + 1..])
         }
