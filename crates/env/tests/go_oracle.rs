@@ -366,3 +366,72 @@ fn real_go_runs_with_the_same_gomaxprocs() {
         );
     }
 }
+
+#[test]
+fn real_go_env_agrees() {
+    let home = tempfile::tempdir().unwrap();
+    let config = home.path().join(".config/go");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(
+        config.join("env"),
+        "GOFLAGS=-mod=mod\nGOPRIVATE=corp.example.com\nGOSUMDB=\nGODEBUG=http2client=0\n",
+    )
+    .unwrap();
+    let home_text = home.path().to_str().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for case in [
+        vec![],
+        vec![("GOPROXY", "https://goproxy.example.com|direct")],
+        vec![("GOENV", "off")],
+        vec![
+            ("GOPRIVATE", "other.example.com"),
+            ("GONOSUMDB", "x.example.com"),
+        ],
+        vec![("GOPATH", "/tmp/one:/tmp/two")],
+        vec![("GOMODCACHE", "/tmp/cache"), ("GODEBUG", "http2debug=1")],
+        vec![("XDG_CONFIG_HOME", home_text)],
+    ] {
+        let mut env = env(&case);
+        env.insert("HOME".into(), home_text.into());
+        env.insert("PATH".into(), path.clone());
+        let out = Command::new("go")
+            .args(["env", "-json"])
+            .env_clear()
+            .envs(&env)
+            .env("GOTOOLCHAIN", "local")
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        let real: BTreeMap<String, String> = serde_json::from_slice(&out.stdout).unwrap();
+        let mut given = inputs(&env);
+        given.dir = home.path().to_owned();
+        given.home = Some(home.path().to_owned());
+        // With a go to ask, and again from the environment and GOROOT alone.
+        for run_go in [true, false] {
+            given.run_go = run_go;
+            if !run_go {
+                given.env.insert("GOROOT".into(), real["GOROOT"].clone());
+            }
+            let ours = goferry_env::Environment::resolve(&given).unwrap();
+            for name in [
+                "GOPROXY",
+                "GOPRIVATE",
+                "GONOPROXY",
+                "GONOSUMDB",
+                "GOFLAGS",
+                "GOMODCACHE",
+                "GOPATH",
+                "GODEBUG",
+                "GOINSECURE",
+                "GOROOT",
+                "GOAUTH",
+            ] {
+                assert_eq!(
+                    ours.value(name),
+                    real[name],
+                    "{name} {case:?} run_go={run_go}"
+                );
+            }
+        }
+    }
+}
