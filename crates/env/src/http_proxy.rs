@@ -335,29 +335,15 @@ fn in_network(ip: IpAddr, network: IpAddr, bits: u32) -> bool {
 
 /// `net.SplitHostPort`, `None` where it fails.
 fn split_host_port(text: &str) -> Option<(&str, &str)> {
-    let colon = text.rfind(':')?;
-    let (host, rest) = if text.starts_with('[') {
-        let end = text.find(']')?;
-        if end + 1 != colon {
-            return None;
-        }
-        (&text[1..end], &text[1..])
-    } else {
-        let host = &text[..colon];
-        if host.contains(':') {
-            return None;
-        }
-        (host, text)
+    let (before, port) = text.rsplit_once(':')?;
+    let Some(bracketed) = text.strip_prefix('[') else {
+        let odd = before.contains(':') || text.contains(['[', ']']);
+        return (!odd).then_some((before, port));
     };
-    let after = if text.starts_with('[') {
-        &text[colon..]
-    } else {
-        text
-    };
-    if rest.contains('[') || after.contains(']') {
-        return None;
-    }
-    Some((host, &text[colon + 1..]))
+    let (host, after) = bracketed.split_once(']')?;
+    let odd =
+        after.strip_prefix(':') != Some(port) || bracketed.contains('[') || after.contains(']');
+    (!odd).then_some((host, port))
 }
 
 #[cfg(test)]

@@ -127,17 +127,7 @@ fn select(
     let text = String::from_utf8_lossy(&data);
     let go = lookup(&text, "go").and_then(|(v, line)| Some((GoVersion::parse(v).ok()?, line)));
     if mode.is_none() {
-        let (Some((go, line)), Some(minimum)) = (go, &minimum) else {
-            return Ok(());
-        };
-        if go > *minimum.version() {
-            return Err(format!(
-                "{}:{line} requires go >= {go}, but GOTOOLCHAIN={setting} stays at {}: install a newer Go or set GOTOOLCHAIN=auto",
-                file.display(),
-                minimum.name(),
-            ));
-        }
-        return Ok(());
+        return check(&file, go.as_ref(), setting, choice);
     }
     let at = |line| {
         Some(Origin::Project {
@@ -148,7 +138,7 @@ fn select(
     let suggested = lookup(&text, "toolchain");
     if matches!(suggested, Some(("default", _))) {
         choice.why = format!("{} says toolchain default", file.display());
-        return Ok(());
+        return check(&file, go.as_ref(), setting, choice);
     }
     let mut floor = minimum.map(|m| m.version().clone());
     let newer = |v: &GoVersion, floor: &Option<GoVersion>| floor.as_ref().is_none_or(|f| v > f);
@@ -176,6 +166,31 @@ fn select(
         choice.decided_by = at(line);
     }
     Ok(())
+}
+
+/// A selected toolchain that is older than the go line refuses the project.
+fn check(
+    file: &Path,
+    go: Option<&(GoVersion, u32)>,
+    setting: &str,
+    choice: &ToolchainChoice,
+) -> Result<(), String> {
+    let selected = choice
+        .selected
+        .as_deref()
+        .and_then(|name| Toolchain::parse(name).ok());
+    let (Some((go, line)), Some(selected)) = (go, selected) else {
+        return Ok(());
+    };
+    if go <= selected.version() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}:{line} requires go >= {go}, but GOTOOLCHAIN={setting} and the toolchain line stay at {}: install a newer Go, \
+         or set GOTOOLCHAIN=auto without a line toolchain default",
+        file.display(),
+        selected.name(),
+    ))
 }
 
 fn locate_selected(

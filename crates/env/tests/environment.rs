@@ -229,7 +229,7 @@ fn toolchains_are_selected_as_the_go_command_does() {
         ),
         (
             "auto",
-            "go 1.99\ntoolchain default\n",
+            "go 1.26\ntoolchain default\n",
             Some("go1.26.8"),
             false,
         ),

@@ -435,3 +435,181 @@ fn real_go_env_agrees() {
         }
     }
 }
+
+/// Toolchains on PATH come before any download, so programs of their names show what the go command selects.
+#[test]
+fn real_go_selects_the_same_toolchain() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for name in [
+        "go1.21.13",
+        "go1.98.0",
+        "go1.98.3",
+        "go1.99.0",
+        "go1.99.1",
+        "go1.99rc1",
+    ] {
+        std::fs::write(bin.join(name), format!("#!/bin/sh\necho {name}\n")).unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let local = go_version().0;
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    for setting in [
+        "auto",
+        "path",
+        "local",
+        "go1.98.3",
+        "go1.98.3+auto",
+        "go1.21.13+path",
+        "local+auto",
+        "bash",
+        "go1.98.3+x",
+    ] {
+        for lines in [
+            "go 1.20",
+            "go 1.99",
+            "go 1.99rc1",
+            "go 1.98.3",
+            "go 1.98\ntoolchain go1.99.1",
+            "go 1.99.1\ntoolchain go1.98.3",
+            "go 1.21\ntoolchain default",
+            "go 1.99\ntoolchain default",
+        ] {
+            std::fs::write(dir.path().join("go.mod"), format!("module m\n\n{lines}\n")).unwrap();
+            let env = env(&[
+                ("HOME", dir.path().to_str().unwrap()),
+                ("PATH", &path),
+                ("GOTOOLCHAIN", setting),
+                ("GOPROXY", "off"),
+                ("GOFLAGS", "-mod=mod"),
+            ]);
+            // `go list -m` fails where the go line is too new; `go version` would not read go.mod.
+            let out = Command::new("go")
+                .args(["list", "-m"])
+                .env_clear()
+                .envs(&env)
+                .current_dir(dir.path())
+                .output()
+                .unwrap();
+            let printed = String::from_utf8(out.stdout).unwrap().trim().to_owned();
+            let real = match (out.status.success(), printed.as_str()) {
+                (false, _) => None,
+                (true, "m") => Some(local.clone()),
+                (true, name) => Some(name.to_owned()),
+            };
+            let mut given = inputs(&env);
+            given.dir = dir.path().to_owned();
+            given.run_go = true;
+            let environment = goferry_env::Environment::resolve(&given).unwrap();
+            let choice = goferry_env::toolchain::choose(&given, &environment);
+            // The programs on PATH run whatever the go line says; only the real go complains.
+            let switched = real.as_ref().is_some_and(|r| *r != local);
+            let ours = choice
+                .selected
+                .clone()
+                .filter(|_| switched || choice.problem.is_none());
+            assert_eq!(
+                ours,
+                real,
+                "GOTOOLCHAIN={setting}, {lines}: {choice:?} {}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+        }
+    }
+}
+
+/// `go mod download -json` names what it wants even where a proxy has no zip.
+#[test]
+fn real_go_downloads_the_same_modules() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let put = |name: &str, text: &str| {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        std::fs::write(at(name), text).unwrap();
+    };
+    for (path, version, requires) in [
+        ("example.com/a", "v1.0.0", "require example.com/b v1.1.0\n"),
+        ("example.com/b", "v1.0.0", ""),
+        ("example.com/b", "v1.1.0", "require example.com/d v1.0.0\n"),
+        ("example.com/d", "v1.0.0", ""),
+        ("example.com/new", "v1.2.0", ""),
+    ] {
+        put(
+            &format!("proxy/{path}/@v/{version}.mod"),
+            &format!("module {path}\n\ngo 1.16\n\n{requires}"),
+        );
+        put(
+            &format!("proxy/{path}/@v/{version}.info"),
+            &format!(r#"{{"Version":"{version}"}}"#),
+        );
+    }
+    let replace =
+        "replace example.com/old => example.com/new v1.2.0\nreplace example.com/here => ./here\n";
+    put("here/go.mod", "module example.com/here\n\ngo 1.16\n");
+    let direct = "example.com/a v1.0.0\n\texample.com/old v1.0.0\n\texample.com/here v1.0.0\n";
+    let indirect = "\texample.com/b v1.1.0 // indirect\n\texample.com/d v1.0.0 // indirect\n";
+    let proxy = format!("file://{}", at("proxy").display());
+    for (go, requires) in [
+        ("1.20", format!("{direct}{indirect}")),
+        ("1.16", direct.to_owned()),
+    ] {
+        put(
+            "go.mod",
+            &format!("module m\n\ngo {go}\n\nrequire (\n\t{requires})\n\n{replace}"),
+        );
+        let env = env(&[
+            ("HOME", dir.path().to_str().unwrap()),
+            ("PATH", &std::env::var("PATH").unwrap()),
+            ("GOTOOLCHAIN", "local"),
+            ("GOPROXY", &proxy),
+            ("GOSUMDB", "off"),
+            ("GOFLAGS", "-mod=mod"),
+        ]);
+        let run = |args: &[&str]| {
+            Command::new("go")
+                .args(args)
+                .env_clear()
+                .envs(&env)
+                .current_dir(dir.path())
+                .output()
+                .unwrap()
+        };
+        // Writes the go.mod hashes into go.sum, which is all that the unpruned list can be read from.
+        let listed = run(&["list", "-m", "all"]);
+        assert!(
+            listed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&listed.stderr)
+        );
+        let out = run(&["mod", "download", "-json"]);
+        let mut real: Vec<String> = serde_json::Deserializer::from_slice(&out.stdout)
+            .into_iter::<serde_json::Value>()
+            .map(Result::unwrap)
+            .map(|m| {
+                format!(
+                    "{}@{}",
+                    m["Path"].as_str().unwrap(),
+                    m["Version"].as_str().unwrap()
+                )
+            })
+            .collect();
+        real.sort();
+        let mut given = inputs(&env);
+        given.dir = dir.path().to_owned();
+        let environment = goferry_env::Environment::resolve(&given).unwrap();
+        let project = goferry_env::Project::find(&given, &environment)
+            .unwrap()
+            .unwrap();
+        let ours: Vec<String> = project
+            .to_fetch
+            .iter()
+            .map(|f| f.module.to_string())
+            .collect();
+        assert_eq!(ours, real, "go {go}");
+        assert_eq!(real.len(), 4);
+        assert_eq!(project.exact, go == "1.20");
+        assert_eq!(project.graph_mod_files, 4);
+    }
+}

@@ -61,10 +61,9 @@ pub(super) fn pam(text: &str, var: &str) -> Vec<Hit> {
             let Some(i) = rest.find(key) else { continue };
             let start = line.end - rest.len() + i + key.len();
             let value = &text[start..line.end];
-            let end = if value.starts_with('"') {
-                value[1..].find('"').map_or(value.len(), |e| e + 2)
-            } else {
-                value.find([' ', '\t']).unwrap_or(value.len())
+            let end = match value.strip_prefix('"') {
+                Some(inner) => inner.find('"').map_or(value.len(), |e| e + 2),
+                None => value.find([' ', '\t']).unwrap_or(value.len()),
             };
             out.push(Hit::new(
                 var,

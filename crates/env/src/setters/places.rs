@@ -109,13 +109,14 @@ fn project(dir: &Path, out: &mut Vec<(PathBuf, FileKind)>) {
         let workflows = dir.join(".github/workflows");
         directory(&workflows, ext, FileKind::GithubWorkflow, out);
     }
-    directory(&dir.join(".devcontainer"), "", FileKind::Dockerfile, out);
-    let containers = dir.join(".devcontainer");
-    out.retain(|(path, kind)| {
-        *kind != FileKind::Dockerfile
-            || path.parent() != Some(&containers)
-            || kind_by_name(path) == Some(FileKind::Dockerfile)
-    });
+    let known = |path: &PathBuf| kind_by_name(path) == Some(FileKind::Dockerfile);
+    let container = entries(&dir.join(".devcontainer"));
+    out.extend(
+        container
+            .into_iter()
+            .filter(known)
+            .map(|p| (p, FileKind::Dockerfile)),
+    );
     for path in entries(dir) {
         if let Some(kind) = kind_by_name(&path) {
             out.push((path, kind));
