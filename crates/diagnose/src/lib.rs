@@ -14,12 +14,16 @@ pub mod case;
 pub mod finding;
 pub mod observation;
 pub mod price;
-pub mod probe;
+pub mod pricing;
 pub mod remedy;
 pub mod report;
+pub mod resolution;
 pub mod rules;
+pub mod stats;
+pub mod surroundings;
 
 pub use case::Case;
 pub use finding::{Confidence, Cost, Evidence, Finding, Id, Remedy, Severity, Value};
 pub use observation::{Fact, Observation, PathInfo, Route};
 pub use report::Report;
+pub use surroundings::Surroundings;

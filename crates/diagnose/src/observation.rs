@@ -139,6 +139,13 @@ pub enum Fact {
         /// Whether the client certificate was asked for, also where the handshake failed.
         client_cert_requested: bool,
     },
+    /// TCP connects over IPv6, and then nothing comes, while IPv4 works.
+    V6Stalls {
+        /// The address.
+        address: SocketAddr,
+        /// How long TLS was waited for.
+        waited: Duration,
+    },
     /// The server asked for TLS renegotiation (a HelloRequest in TLS 1.2).
     Renegotiation,
     /// Everything that one HTTP/2 connection showed, at its end.
@@ -180,6 +187,10 @@ pub enum Fact {
         took: Duration,
         /// The share of segments that arrived out of order; `None` where the kernel does not say.
         out_of_order: Option<f64>,
+        /// Times that out-of-order arrival began anew, at least a millisecond apart.
+        loss_episodes: u32,
+        /// Segments with data that arrived.
+        segments: u64,
     },
     /// The kernel's view of a connection at its end.
     Tcp(TcpInfo),
@@ -191,6 +202,8 @@ pub enum Fact {
         through_entry: bool,
         /// The status, or why there is none.
         answer: Result<u16, NetError>,
+        /// Who signed the certificate shown there; `None` through the entry.
+        issuer: Option<String>,
         /// How long it took.
         took: Duration,
     },

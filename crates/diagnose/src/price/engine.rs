@@ -15,6 +15,8 @@ use crate::price::pool::Pool;
 const RESPONSE_OVERHEAD: f64 = 150.0;
 /// Chunks into which all bytes of a run are cut at most.
 const MAX_CHUNKS: f64 = 12_000.0;
+/// Events of one run; what is left then is extrapolated. Real projects need a hundredth of them.
+const MAX_EVENTS: u64 = 1_000_000;
 
 pub(crate) fn ns(d: Duration) -> u64 {
     u64::try_from(d.as_nanos()).unwrap_or(u64::MAX / 4)
@@ -31,6 +33,16 @@ pub(crate) enum Step {
     Fetch(u64),
 }
 
+impl Step {
+    /// Share in the work of a run: bytes, and a little for each request.
+    fn weight(&self) -> f64 {
+        match self {
+            Step::Fetch(bytes) => *bytes as f64 + RESPONSE_OVERHEAD,
+            Step::Delay(_) | Step::Cpu(_) => 0.0,
+        }
+    }
+}
+
 /// What a worker does for one file, and the tasks that it makes known.
 #[derive(Debug, Default)]
 pub(crate) struct Task {
@@ -41,7 +53,11 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(steps: Vec<Step>) -> Task {
-        Task { steps, children: 0..0, next: 0 }
+        Task {
+            steps,
+            children: 0..0,
+            next: 0,
+        }
     }
 }
 
@@ -57,8 +73,18 @@ pub(crate) enum Event {
     Asked { conn: usize, task: usize },
     /// The connection says good-bye: requests it did not take are asked again.
     Refused { task: usize },
-    Ack { conn: usize, stream: usize, bytes: u32, lost: bool },
-    Arrive { conn: usize, stream: usize, bytes: u32 },
+    Ack {
+        conn: usize,
+        stream: usize,
+        bytes: u32,
+    },
+    /// The sender notices a loss.
+    Notice { conn: usize, timed_out: bool },
+    Arrive {
+        conn: usize,
+        stream: usize,
+        bytes: u32,
+    },
     /// A lost segment arrives after all, if nothing changed since.
     Fill { conn: usize, generation: u32 },
 }
@@ -119,7 +145,9 @@ impl<'a> Engine<'a> {
     pub(crate) fn new(inputs: &'a PriceInputs, pool: Pool, expected: f64) -> Engine<'a> {
         let path = &inputs.path;
         let ns_per_byte = path.bandwidth.map_or(0.0, |b| 8e9 / b);
-        let bdp = path.bandwidth.map_or(64e6, |b| b / 8.0 * path.rtt.as_secs_f64());
+        let bdp = path
+            .bandwidth
+            .map_or(64e6, |b| b / 8.0 * path.rtt.as_secs_f64());
         let cores = inputs.client.num_cpu.min(inputs.client.gomaxprocs) as usize;
         Engine {
             inputs,
@@ -152,14 +180,45 @@ impl<'a> Engine<'a> {
         self.width = width.max(1);
         self.waiting = (0..roots.min(self.tasks.len())).collect();
         self.start_tasks();
+        let start = self.now;
         while self.finished < self.tasks.len() {
-            let Some(Reverse((time, _, event))) = self.queue.pop() else { break };
+            let Some(Reverse((time, _, event))) = self.queue.pop() else {
+                break;
+            };
             self.now = self.now.max(time);
             self.handle(event);
+            if self.sequence > MAX_EVENTS {
+                return self.extrapolate(start);
+            }
         }
     }
 
-    pub(crate) fn at(&mut self, time: u64, event: Event) {
+    /// What is left takes as long for each byte as what is done did.
+    fn extrapolate(&mut self, start: u64) {
+        let wanted: f64 = self
+            .tasks
+            .iter()
+            .flat_map(|t| &t.steps)
+            .map(Step::weight)
+            .sum();
+        let left: f64 = self
+            .wires
+            .iter()
+            .flat_map(|w| &w.streams)
+            .map(|s| s.missing.max(0.0))
+            .sum();
+        let unasked = self
+            .tasks
+            .iter()
+            .flat_map(|t| t.steps.iter().skip(t.next))
+            .map(Step::weight)
+            .sum::<f64>();
+        let done = (wanted - left - unasked).max(1.0);
+        self.now += ((self.now - start) as f64 * ((left + unasked) / done).min(1e6)) as u64;
+        self.queue.clear();
+    }
+
+    fn at(&mut self, time: u64, event: Event) {
         self.sequence += 1;
         self.queue.push(Reverse((time, self.sequence, event)));
     }
@@ -179,17 +238,23 @@ impl<'a> Engine<'a> {
             Event::Dialled(dial) => self.dialled(dial),
             Event::Asked { conn, task } => self.answer(conn, task),
             Event::Refused { task } => self.acquire(task),
-            Event::Ack { conn, stream, bytes, lost } => {
+            Event::Notice { conn, timed_out } => self.wires[conn].flow.lose(self.now, timed_out),
+            Event::Ack {
+                conn,
+                stream,
+                bytes,
+            } => {
                 let (now, rtt) = (self.now, self.rtt);
                 let wire = &mut self.wires[conn];
                 wire.streams[stream].in_flight -= f64::from(bytes);
                 wire.flow.ack(now, rtt, f64::from(bytes));
-                if lost {
-                    wire.flow.in_flight = wire.flow.in_flight.max(0.0);
-                }
                 self.transmit(conn);
             }
-            Event::Arrive { conn, stream, bytes } => match &mut self.wires[conn].hole {
+            Event::Arrive {
+                conn,
+                stream,
+                bytes,
+            } => match &mut self.wires[conn].hole {
                 Some(hole) => hole.behind.push((stream, bytes)),
                 None => self.deliver(conn, stream, bytes),
             },
@@ -199,7 +264,9 @@ impl<'a> Engine<'a> {
 
     fn start_tasks(&mut self) {
         while self.active < self.width {
-            let Some(task) = self.waiting.pop_front() else { return };
+            let Some(task) = self.waiting.pop_front() else {
+                return;
+            };
             self.active += 1;
             self.step(task);
         }
@@ -231,27 +298,35 @@ impl<'a> Engine<'a> {
 
     fn use_core(&mut self, work: u64) -> u64 {
         let now = self.now;
-        let Some(core) = self.cores.iter_mut().min() else { return now };
+        let Some(core) = self.cores.iter_mut().min() else {
+            return now;
+        };
         *core = now.max(*core) + work;
         *core
     }
 
     /// The task needs a connection for its present fetch.
-    pub(crate) fn acquire(&mut self, task: usize) {
-        let now = self.now;
-        let (conn, dial) = self.pool.acquire(task, now);
-        if dial {
-            self.dial(task);
-        }
-        if let Some(conn) = conn {
-            self.ask(conn, task);
+    fn acquire(&mut self, task: usize) {
+        match self.pool.acquire(task) {
+            Some(conn) => self.ask(conn, task),
+            None => self.dial_if_wanted(task),
         }
     }
 
-    pub(crate) fn dial(&mut self, owner: usize) {
+    fn dial_if_wanted(&mut self, task: usize) {
+        if self.pool.wants_dial() {
+            self.dial(task);
+        }
+    }
+
+    fn dial(&mut self, owner: usize) {
         let path = &self.inputs.path;
         let dial = self.pool.dialling(owner);
-        let tls = if matches!(path.protocol, Protocol::PlainHttp1 { .. }) { 0 } else { path.tls_rtts };
+        let tls = if matches!(path.protocol, Protocol::PlainHttp1 { .. }) {
+            0
+        } else {
+            path.tls_rtts
+        };
         let mut time = ns(path.dns) + self.rtt * u64::from(1 + path.connect_rtts + tls);
         if self.loss.pass(1.0).is_some() {
             time += 1_000_000_000; // SYN time-out (RFC 6298, section 2)
@@ -285,21 +360,31 @@ impl<'a> Engine<'a> {
 
     fn ask(&mut self, conn: usize, task: usize) {
         if let Some(known) = self.pool.count_request(conn, self.now, self.rtt) {
-            self.pool.forget(conn, task);
+            self.pool.forget(conn);
             self.at(known, Event::Refused { task });
             return;
         }
         let ready = (self.now + self.rtt / 2).max(self.wires[conn].server_ready);
-        self.at(ready + ns(self.inputs.path.server_think), Event::Asked { conn, task });
+        self.at(
+            ready + ns(self.inputs.path.server_think),
+            Event::Asked { conn, task },
+        );
     }
 
     fn answer(&mut self, conn: usize, task: usize) {
         let t = &self.tasks[task];
-        let Some(Step::Fetch(bytes)) = t.steps.get(t.next - 1).copied() else { return };
+        let Some(Step::Fetch(bytes)) = t.steps.get(t.next - 1).copied() else {
+            return;
+        };
         let size = bytes as f64 + RESPONSE_OVERHEAD;
         let wire = &mut self.wires[conn];
         wire.sending.push_back(wire.streams.len());
-        wire.streams.push(Stream { task, unsent: size, missing: size, in_flight: 0.0 });
+        wire.streams.push(Stream {
+            task,
+            unsent: size,
+            missing: size,
+            in_flight: 0.0,
+        });
         self.transmit(conn);
     }
 
@@ -314,7 +399,9 @@ impl<'a> Engine<'a> {
             }
             let mut chosen = None;
             for _ in 0..wire.sending.len() {
-                let Some(id) = wire.sending.pop_front() else { return };
+                let Some(id) = wire.sending.pop_front() else {
+                    return;
+                };
                 let allowed = window.map_or(f64::INFINITY, |w| w - wire.streams[id].in_flight);
                 if allowed >= 1.0 {
                     chosen = Some((id, allowed));
@@ -324,7 +411,12 @@ impl<'a> Engine<'a> {
             }
             let Some((id, allowed)) = chosen else { return };
             let grain = wire.flow.grain().max(self.least_chunk.min(room));
-            let bytes = wire.streams[id].unsent.min(allowed).min(grain).min(room.max(1.0)).ceil();
+            let bytes = wire.streams[id]
+                .unsent
+                .min(allowed)
+                .min(grain)
+                .min(room.max(1.0))
+                .ceil();
             let s = &mut wire.streams[id];
             s.unsent -= bytes;
             s.in_flight += bytes;
@@ -358,8 +450,22 @@ impl<'a> Engine<'a> {
             }
         }
         let Some(behind) = lost else {
-            self.at(arrives, Event::Arrive { conn, stream, bytes: count });
-            self.at(arrives + rtt / 2, Event::Ack { conn, stream, bytes: count, lost: false });
+            self.at(
+                arrives,
+                Event::Arrive {
+                    conn,
+                    stream,
+                    bytes: count,
+                },
+            );
+            self.at(
+                arrives + rtt / 2,
+                Event::Ack {
+                    conn,
+                    stream,
+                    bytes: count,
+                },
+            );
             return;
         };
         let timed_out = behind < 1.0 && !more;
@@ -369,8 +475,14 @@ impl<'a> Engine<'a> {
             (true, true) => rtt + RTO_MIN,
         };
         let fills = arrives + delay;
+        self.at(
+            fills - rtt / 2,
+            Event::Notice {
+                conn,
+                timed_out: timed_out && alone,
+            },
+        );
         let wire = &mut self.wires[conn];
-        wire.flow.lose(now, timed_out && alone);
         match &mut wire.hole {
             Some(hole) => {
                 hole.behind.push((stream, count));
@@ -385,16 +497,32 @@ impl<'a> Engine<'a> {
             None => {
                 wire.holes += 1;
                 let generation = wire.holes << 12;
-                wire.hole = Some(Hole { fills, generation, behind: vec![(stream, count)], timed_out });
+                wire.hole = Some(Hole {
+                    fills,
+                    generation,
+                    behind: vec![(stream, count)],
+                    timed_out,
+                });
                 self.at(fills, Event::Fill { conn, generation });
             }
         }
-        self.at(fills + rtt / 2, Event::Ack { conn, stream, bytes: count, lost: true });
+        self.at(
+            fills + rtt / 2,
+            Event::Ack {
+                conn,
+                stream,
+                bytes: count,
+            },
+        );
     }
 
     fn fill(&mut self, conn: usize, generation: u32) {
         let wire = &mut self.wires[conn];
-        if wire.hole.as_ref().is_none_or(|h| h.generation != generation) {
+        if wire
+            .hole
+            .as_ref()
+            .is_none_or(|h| h.generation != generation)
+        {
             return;
         }
         let Some(hole) = wire.hole.take() else { return };
@@ -410,8 +538,11 @@ impl<'a> Engine<'a> {
             return;
         }
         let task = s.task;
-        for (task, conn) in self.pool.release(conn, task) {
+        for (task, conn) in self.pool.release(conn) {
             self.ask(conn, task);
+        }
+        if let Some(waiting) = self.pool.left_waiting() {
+            self.dial_if_wanted(waiting);
         }
         self.step(task);
     }

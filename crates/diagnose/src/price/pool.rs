@@ -14,7 +14,12 @@ pub(crate) enum Policy {
     /// The go command: whoever finds none dials.
     Go,
     /// As many as said are opened at the start, requests wait for the least busy one.
-    Fixed(usize),
+    Fixed {
+        /// How many connections.
+        flows: usize,
+        /// Requests that one carries at a time, if it is HTTP/2.
+        streams: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -51,13 +56,19 @@ impl Pool {
         let path = &inputs.path;
         let (http2, keep_alive) = match path.protocol {
             Protocol::Http2 => (true, true),
-            Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => (false, keep_alive),
+            Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => {
+                (false, keep_alive)
+            }
         };
         Pool {
             policy,
             http2,
             keep_alive,
-            streams: if http2 { path.max_concurrent_streams } else { 1 },
+            streams: match (http2, policy) {
+                (false, _) => 1,
+                (true, Policy::Go) => path.max_concurrent_streams,
+                (true, Policy::Fixed { streams, .. }) => streams,
+            },
             goaway_every: path.goaway_every,
             conns: Vec::new(),
             ready: Vec::new(),
@@ -73,21 +84,36 @@ impl Pool {
         self.used
     }
 
-    /// A connection for the task, if one has room, and whether the task dials.
-    pub(crate) fn acquire(&mut self, task: usize, _now: u64) -> (Option<usize>, bool) {
-        if let Some(conn) = self.take_ready() {
-            return (Some(conn), false);
+    /// A connection for the task, if one has room; else the task waits.
+    pub(crate) fn acquire(&mut self, task: usize) -> Option<usize> {
+        let conn = self.take_ready();
+        if conn.is_none() {
+            self.wanting.push_back(task);
         }
-        self.wanting.push_back(task);
-        let dial = match self.policy {
+        conn
+    }
+
+    /// Whether one who waits dials.
+    pub(crate) fn wants_dial(&self) -> bool {
+        match self.policy {
             Policy::Go => true,
-            Policy::Fixed(n) => {
-                let open = self.conns.iter().filter(|c| !c.closed && c.leaving.is_none()).count();
-                let pending = self.owners.len() - self.conns.len();
-                open + pending < n
+            Policy::Fixed { flows, .. } => {
+                let open = self
+                    .conns
+                    .iter()
+                    .filter(|c| !c.closed && c.leaving.is_none())
+                    .count();
+                open + self.owners.len() - self.conns.len() < flows
             }
-        };
-        (None, dial)
+        }
+    }
+
+    /// A task that waits although nobody dials for it.
+    pub(crate) fn left_waiting(&self) -> Option<usize> {
+        match self.policy {
+            Policy::Go => None,
+            Policy::Fixed { .. } => self.wanting.front().copied(),
+        }
     }
 
     /// A dial begins; the returned number names it.
@@ -100,11 +126,17 @@ impl Pool {
     /// A dial is over: the connection if it is kept, who gets which one, and who must dial again.
     pub(crate) fn dialled(&mut self, dial: usize) -> (Option<usize>, Given, Option<usize>) {
         let owner = self.owners[dial];
-        let surplus = self.policy == Policy::Go && self.http2 && !self.ready.is_empty() && self.has_room();
+        let surplus =
+            self.policy == Policy::Go && self.http2 && !self.ready.is_empty() && self.has_room();
         let kept = if surplus {
             None // `addConnIfNeeded`: another connection can take the request, this one is closed.
         } else {
-            self.conns.push(Conn { active: 0, asked: 0, leaving: None, closed: false });
+            self.conns.push(Conn {
+                active: 0,
+                asked: 0,
+                leaving: None,
+                closed: false,
+            });
             let conn = self.conns.len() - 1;
             self.ready.push(conn);
             Some(conn)
@@ -122,7 +154,8 @@ impl Pool {
             self.hand_out(&mut given);
             self.close_surplus();
         }
-        let again = (self.policy == Policy::Go && self.http2 && self.wanting.contains(&owner)).then_some(owner);
+        let again = (self.policy == Policy::Go && self.http2 && self.wanting.contains(&owner))
+            .then_some(owner);
         (kept, given, again)
     }
 
@@ -143,13 +176,13 @@ impl Pool {
     }
 
     /// The request leaves the connection without an answer.
-    pub(crate) fn forget(&mut self, conn: usize, _task: usize) {
+    pub(crate) fn forget(&mut self, conn: usize) {
         self.conns[conn].active -= 1;
         self.retire(conn);
     }
 
     /// A response is complete: who gets the connection next.
-    pub(crate) fn release(&mut self, conn: usize, _task: usize) -> Given {
+    pub(crate) fn release(&mut self, conn: usize) -> Given {
         self.conns[conn].active -= 1;
         let mut given = Vec::new();
         if self.conns[conn].leaving.is_some() {
@@ -181,7 +214,9 @@ impl Pool {
 
     fn hand_out(&mut self, given: &mut Given) {
         while !self.wanting.is_empty() {
-            let Some(conn) = self.take_ready() else { return };
+            let Some(conn) = self.take_ready() else {
+                return;
+            };
             if let Some(task) = self.wanting.pop_front() {
                 given.push((task, conn));
             }
@@ -189,7 +224,9 @@ impl Pool {
     }
 
     fn has_room(&self) -> bool {
-        self.ready.iter().any(|c| self.conns[*c].active < self.streams)
+        self.ready
+            .iter()
+            .any(|c| self.conns[*c].active < self.streams)
     }
 
     fn take_ready(&mut self) -> Option<usize> {
@@ -199,10 +236,14 @@ impl Pool {
             return Some(conn);
         }
         let conns = &self.conns;
-        let mut open = self.ready.iter().copied().filter(|c| conns[*c].active < self.streams);
+        let mut open = self
+            .ready
+            .iter()
+            .copied()
+            .filter(|c| conns[*c].active < self.streams);
         let conn = match self.policy {
             Policy::Go => open.next(),
-            Policy::Fixed(_) => open.min_by_key(|c| conns[*c].active),
+            Policy::Fixed { .. } => open.min_by_key(|c| conns[*c].active),
         }?;
         self.conns[conn].active += 1;
         Some(conn)
@@ -211,8 +252,10 @@ impl Pool {
     fn close_surplus(&mut self) {
         if self.policy == Policy::Go && !self.http2 {
             while self.ready.len() > MAX_IDLE {
-                let conn = self.ready.remove(0);
-                self.conns[conn].closed = true;
+                // `tryPutIdleConn`: the connection that comes third is closed.
+                if let Some(conn) = self.ready.pop() {
+                    self.conns[conn].closed = true;
+                }
             }
         }
     }

@@ -250,6 +250,22 @@ impl Server {
         }
     }
 
+    /// Whether the program is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.kind != ServerKind::Unknown
+    }
+
+    /// Whether the program is known to end TLS in an origin's place: of a certificate's issuer that is
+    /// one of these, no more has to be said.
+    #[must_use]
+    pub fn is_interceptor(&self) -> bool {
+        matches!(
+            self.kind,
+            ServerKind::Mitmproxy | ServerKind::Zscaler | ServerKind::PanOs | ServerKind::Fortinet | ServerKind::Squid
+        )
+    }
+
     /// This server, or `other` where nothing is known of this one.
     #[must_use]
     pub fn or(self, other: Server) -> Server {

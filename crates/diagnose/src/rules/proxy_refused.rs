@@ -1,0 +1,43 @@
+//! The forward proxy refuses the tunnel by its own rules.
+
+use crate::case::Case;
+use crate::finding::{Evidence, Id};
+
+use super::shared::failure;
+use super::{Draft, Rule};
+
+pub(super) const RULE: Rule = Rule { id: Id::ProxyRefused, judge };
+
+fn judge(case: &Case<'_>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for path in case.go_paths().filter(|path| path.is_proxied()) {
+        let refused = path.facts().find_map(|fact| match fact {
+            crate::Fact::Tunnelled { status: Some(status), .. } => Some(*status),
+            _ => None,
+        });
+        // 407 has a finding of its own; 502, 503 and 504 speak of the origin: upstream-unreachable.
+        let Some(status) = refused.filter(|status| !(200..300).contains(status) && ![407, 502, 503, 504].contains(status)) else {
+            continue;
+        };
+        let crate::Route::Via(proxy) = &path.info.route else { continue };
+        let mut draft = Draft::new(
+            Id::ProxyRefused,
+            format!("the forward proxy {proxy} refuses a tunnel to {} ({status})", path.info.host),
+            failure(case, path),
+        )
+        .on(path)
+        .proof(Evidence::text("CONNECT", format!("{}:{}", path.info.host, path.info.port)))
+        .proof(Evidence::number("status", f64::from(status), ""))
+        .proofs(path.direct_twin(case).map(|twin| {
+            Evidence::text("directly", if twin.answers() { "the module proxy answers" } else { "the module proxy cannot be reached" })
+        }))
+        .why(
+            "Any status but 200 to CONNECT is an error for net/http (net/http/transport.go, dialConn); the go command shows \
+             the proxy's reason phrase and fails.",
+        )
+        .verify(format!("curl -sv -x {proxy} -o /dev/null {}/ 2>&1 | grep '^< HTTP'", path.info.entry));
+        draft.status = Some(status);
+        drafts.push(draft);
+    }
+    drafts
+}
