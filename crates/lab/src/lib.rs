@@ -7,3 +7,5 @@ pub mod go_client;
 pub mod link;
 pub mod server;
 pub mod universe;
+pub mod faults;
+pub mod scenario;

@@ -85,6 +85,8 @@ impl Default for TlsOptions {
 pub enum CertificateChoice {
     /// Signed by the lab's authority for the origin's name and addresses.
     Good,
+    /// As good, signed by an intermediate that is sent along.
+    Intermediate,
     /// Signed by itself.
     SelfSigned,
     /// Signed by the lab's authority, expired.

@@ -19,6 +19,7 @@ impl Identity<'_> {
     pub(super) fn leaf(&self, choice: CertificateChoice) -> Result<Leaf, CertError> {
         self.authority.leaf(&match choice {
             CertificateChoice::Good => LeafSpec::good(self.hosts),
+            CertificateChoice::Intermediate => LeafSpec::with_intermediate(self.hosts),
             CertificateChoice::SelfSigned => LeafSpec::self_signed(self.hosts),
             CertificateChoice::Expired => LeafSpec::expired(self.hosts),
             CertificateChoice::WrongName => LeafSpec::wrong_name(),
