@@ -121,8 +121,9 @@ pub(super) fn trust(ctx: &Context) -> Vec<Remedy> {
                 "cat /etc/ssl/certs/ca-certificates.crt ca.crt > \"$HOME/.goproxy-roots.pem\"",
                 "export SSL_CERT_FILE=\"$HOME/.goproxy-roots.pem\"",
             ],
-            "Linux and the BSDs; SSL_CERT_FILE takes the place of the system's file, so both go in; \
-             macOS and Windows use the system's own store and ignore it",
+            "Linux and the BSDs, from Go 1.27 also macOS and Windows (before, these use the \
+             system's own store alone); SSL_CERT_FILE takes the place of the system's file, so both \
+             go in",
         ),
         Remedy {
             place: "the server, if it sends its own certificate without the intermediate ones"
