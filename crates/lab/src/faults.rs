@@ -3,8 +3,13 @@
 //! A fault names the ids of `docs/findings` that it causes. A diagnosis of it reports exactly these at warning or above;
 //! what is `info` here may be reported with it. Families (`rst-before-body-…`, `status-…`) share a file.
 
+use std::time::Duration;
+
 use crate::go_client::GoVersion;
 use crate::scenario::Scenario;
+
+/// A go command that has not ended by then is said to hang.
+pub const HANG: Duration = Duration::from_secs(8);
 
 /// One thing that goes wrong, or a control where nothing does.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +65,7 @@ pub enum GoDoes {
     Succeeds,
     /// It ends with another status, and its standard error has one of these texts.
     Fails(&'static [&'static str]),
-    /// It does not end within 8 s.
+    /// It does not end within [`HANG`].
     Hangs,
 }
 

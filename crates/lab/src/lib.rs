@@ -1,11 +1,24 @@
-//! Skeleton.
+//! The lab: module proxies, forward proxies and resolvers that misbehave on purpose, an emulated long link, and the real
+//! go command driven through them.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`faults`] | everything that can go wrong, one file a fault, with what go does and what a diagnosis must find |
+//! | [`scenario`] | a whole situation as data, and the means to make it real |
+//! | [`server`] | the origin: a module proxy written frame by frame |
+//! | [`universe`] | modules made up for a test, with correct hashes |
+//! | [`forward`], [`dns`], [`certs`] | forward proxies, a DNS server, certificates, right and wrong |
+//! | [`link`] | two network namespaces with delay, rate and loss between them |
+//! | [`go_client`] | the real go command with fresh caches and a deadline |
+//!
+//! Nothing here uses `goferry-net`: a shared bug must not hide.
 
 pub mod certs;
 pub mod dns;
+pub mod faults;
 pub mod forward;
 pub mod go_client;
 pub mod link;
+pub mod scenario;
 pub mod server;
 pub mod universe;
-pub mod faults;
-pub mod scenario;

@@ -6,13 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use goferry_lab::faults::{self, Fault, GoDoes};
+use goferry_lab::faults::{self, Fault, GoDoes, HANG};
 use goferry_lab::go_client::{GoRun, GoVersion, Outcome};
 use goferry_lab::scenario::start_on_link;
 use goferry_lab::server::Snapshot;
 
-/// A go command that has not ended by then hangs.
-const HANG: Duration = Duration::from_secs(8);
 /// Time that a go command which ends may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs at once: most of them wait.
@@ -89,9 +87,7 @@ fn check(fault: &Fault, version: &str) -> Result<(), String> {
         snapshot.requests,
         tail(&run.stderr)
     );
-    if std::env::var_os("GOFERRY_SHOW").is_some() {
-        eprintln!("{} {}: {seen}", fault.id, client.version());
-    }
+    show(fault.id, client.version(), &seen);
     let as_said = match (expected, run.outcome) {
         (GoDoes::Succeeds, Outcome::Succeeded) => true,
         (GoDoes::Fails(texts), Outcome::Failed { .. }) => {
@@ -104,6 +100,17 @@ fn check(fault: &Fault, version: &str) -> Result<(), String> {
         return Err(format!("expected {expected:?}, but {seen}"));
     }
     on_the_wire(fault.id, &snapshot, &run).map_err(|what| format!("{what}: {seen}"))
+}
+
+/// With GOFERRY_SHOW set, says what each run did; GOFERRY_FAULT picks the faults whose id begins so.
+#[expect(
+    clippy::print_stderr,
+    reason = "asked for by the person who runs the test"
+)]
+fn show(id: &str, version: &GoVersion, seen: &str) {
+    if std::env::var_os("GOFERRY_SHOW").is_some() {
+        eprintln!("{id} {version}: {seen}");
+    }
 }
 
 /// What is left on the wire by some of the faults, beyond how go ends.

@@ -1,5 +1,6 @@
 //! HTTP/2 as the origin speaks it, frame by frame: the loop between socket and [`Session`].
 
+mod answer;
 mod session;
 mod streams;
 

@@ -76,7 +76,7 @@ impl RawClient {
         let mut frames = Vec::new();
         let mut buffer = [0; 16 * 1024];
         loop {
-            while let Some(frame) = self.decoder.next() {
+            for frame in self.decoder.by_ref() {
                 let frame = frame.unwrap();
                 let stop = last(&frame);
                 frames.push(frame);

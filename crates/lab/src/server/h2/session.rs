@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use goferry_wire::h2::{ErrorCode, Frame, FrameDecoder, Settings};
-use goferry_wire::hpack::{Decoder, DecoderLimits, Encoder, HeaderField};
+use goferry_wire::hpack::{Decoder, DecoderLimits};
 use tokio::time::Instant;
 
 use super::super::behaviour::{CutHow, Goaway, Http2, LastStream, SettingsTiming};
 use super::super::io::Line;
-use super::super::plan::{Accident, End, Planner};
+use super::super::plan::Planner;
 use super::streams::{Stream, Streams, Throttle};
 
 /// Output made ahead of the socket, in bytes: little, so that streams share the connection fairly.
-const OUTPUT_TARGET: usize = 48 * 1024;
+pub(super) const OUTPUT_TARGET: usize = 48 * 1024;
 /// Bytes of body in a frame.
 const MAX_DATA: u64 = 16 * 1024;
 /// Bytes of an unfinished header block that are kept.
@@ -23,8 +23,6 @@ const MAX_HEADER_BLOCK: usize = 256 * 1024;
 const MAX_CONTROL: usize = 1024 * 1024;
 /// Streams kept at most, answered or not.
 const MAX_STREAMS: usize = 10_000;
-/// A header block of one index far outside of any table (RFC 7541 section 2.3.3: a decoding error).
-const CORRUPT_BLOCK: [u8; 4] = [0xff, 0xff, 0xff, 0x7f];
 
 /// How a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,24 +39,24 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) struct Session {
     planner: Arc<Planner>,
-    line: Arc<Line>,
+    pub(super) line: Arc<Line>,
     options: Http2,
     connection: u64,
     decoder: FrameDecoder,
     hpack: Decoder,
     block: Option<(u32, Vec<u8>)>,
-    streams: Streams,
+    pub(super) streams: Streams,
     control: Vec<u8>,
-    window: i64,
+    pub(super) window: i64,
     initial_window: i64,
-    max_frame: u64,
+    pub(super) max_frame: u64,
     requests: u64,
     last_stream: u32,
     settings_at: Option<Instant>,
     accept_until: Option<u32>,
     idle_since: Instant,
-    stop: Option<Stop>,
-    endless_headers: Option<u32>,
+    pub(super) stop: Option<Stop>,
+    pub(super) endless_headers: Option<u32>,
 }
 
 impl Session {
@@ -358,159 +356,13 @@ impl Session {
         }
     }
 
-    /// Writes the next frame of a stream that can be served.
-    fn serve(&mut self, id: u32, now: Instant, out: &mut Vec<u8>) {
-        let (window, max_frame) = (self.window, self.max_frame);
-        let Some(stream) = self.streams.get_mut(id) else {
-            return;
-        };
-        if !stream.headers_sent {
-            self.serve_headers(id, out);
-            return;
-        }
-        let throttled = stream
-            .throttle
-            .as_mut()
-            .map_or(u64::MAX, |throttle| throttle.available(now));
-        let allowed = u64::try_from(stream.window.min(window))
-            .unwrap_or(0)
-            .min(max_frame)
-            .min(throttled);
-        let data = stream
-            .plan
-            .chunk(stream.sent, usize::try_from(allowed).unwrap_or(0))
-            .to_vec();
-        let length = data.len() as u64;
-        stream.sent += length;
-        stream.window -= length.cast_signed();
-        if let Some(throttle) = &mut stream.throttle {
-            throttle.sent(now, length, self.line.round_trip());
-        }
-        self.window -= length.cast_signed();
-        let done = stream.left() == Some(0);
-        let end_stream = done
-            && matches!(
-                stream.plan.end,
-                End::Complete | End::After(_, Accident::Truncate)
-            );
-        if length > 0 || end_stream {
-            self.send(
-                out,
-                &Frame::Data {
-                    stream_id: id,
-                    data,
-                    end_stream,
-                    padding: None,
-                },
-            );
-        }
-        if done {
-            self.finish(id, out);
-        }
-    }
-
-    fn serve_headers(&mut self, id: u32, out: &mut Vec<u8>) {
-        let Some(stream) = self.streams.get_mut(id) else {
-            return;
-        };
-        let end = stream.plan.end;
-        if let End::ResetAtOnce(code) = end {
-            self.streams.remove(id);
-            self.send(
-                out,
-                &Frame::RstStream {
-                    stream_id: id,
-                    code,
-                },
-            );
-            return;
-        }
-        stream.headers_sent = true;
-        let mut fields = vec![HeaderField::new(":status", stream.plan.status.to_string())];
-        fields.extend(
-            stream
-                .plan
-                .headers
-                .iter()
-                .map(|(name, value)| HeaderField::new(*name, value.as_str())),
-        );
-        let mut fragment = Vec::new();
-        if end == End::CorruptHeaders {
-            fragment.extend_from_slice(&CORRUPT_BLOCK);
-        } else {
-            Encoder::new().encode(&fields, &mut fragment);
-        }
-        let end_headers = end != End::EndlessHeaders;
-        let end_stream =
-            end_headers && stream.left() == Some(0) && (end == End::Complete || stream.head_only);
-        self.send(
-            out,
-            &Frame::Headers {
-                stream_id: id,
-                fragment,
-                priority: None,
-                end_stream,
-                end_headers,
-                padding: None,
-            },
-        );
-        if !end_headers {
-            self.endless_headers = Some(id);
-        }
-        if end_stream || end == End::CorruptHeaders {
-            self.streams.remove(id);
-        }
-    }
-
-    /// Fills `out` with more of a header block that never ends; nothing else is sent from then on.
-    fn more_headers(&self, id: u32, out: &mut Vec<u8>) {
-        let fields: Vec<_> = (0..100)
-            .map(|n| HeaderField::new(format!("x-endless-{n}"), "x".repeat(100)))
-            .collect();
-        while out.len() < OUTPUT_TARGET {
-            let mut fragment = Vec::new();
-            Encoder::new().encode(&fields, &mut fragment);
-            self.send(
-                out,
-                &Frame::Continuation {
-                    stream_id: id,
-                    fragment,
-                    end_headers: false,
-                },
-            );
-        }
-    }
-
-    /// All bytes of a stream that will ever be sent have been sent: what now?
-    fn finish(&mut self, id: u32, out: &mut Vec<u8>) {
-        let Some(stream) = self.streams.get_mut(id) else {
-            return;
-        };
-        match stream.plan.end {
-            End::After(_, Accident::Stall) => {
-                stream.stalled = true;
-                return;
-            }
-            End::After(_, Accident::Reset(code)) => self.send(
-                out,
-                &Frame::RstStream {
-                    stream_id: id,
-                    code,
-                },
-            ),
-            End::After(_, Accident::Cut(how)) => self.stop = Some(Stop::Cut(how)),
-            _ => {}
-        }
-        self.streams.remove(id);
-    }
-
     fn queue(&mut self, frame: &Frame) {
         let mut control = std::mem::take(&mut self.control);
         self.send(&mut control, frame);
         self.control = control;
     }
 
-    fn send(&self, out: &mut Vec<u8>, frame: &Frame) {
+    pub(super) fn send(&self, out: &mut Vec<u8>, frame: &Frame) {
         self.planner.counters.frame_sent(frame.header().kind);
         frame.encode(out);
     }
