@@ -285,6 +285,37 @@ mod tests {
     }
 
     #[test]
+    fn every_finding_has_its_page_with_the_same_sections() {
+        const SECTIONS: [&str; 5] = [
+            "## What is seen",
+            "## Why Go behaves so",
+            "## What it costs",
+            "## Remedies",
+            "## How to verify",
+        ];
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for &id in Id::ALL {
+            let file = root.join(id.page());
+            let page = std::fs::read_to_string(&file)
+                .unwrap_or_else(|e| panic!("{} cannot be read: {e}", file.display()));
+            let mut fenced = false;
+            let headings: Vec<&str> = page
+                .lines()
+                .filter(|line| {
+                    fenced ^= line.starts_with("```");
+                    !fenced && line.starts_with('#')
+                })
+                .collect();
+            assert_eq!(headings[0], format!("# {id}"));
+            assert_eq!(headings[1..], SECTIONS, "{id}");
+            assert!(!fenced, "{id}: a code block does not end");
+            for line in page.lines().filter(|line| !line.starts_with('|')) {
+                assert!(line.chars().count() <= 100, "{id}: {line}");
+            }
+        }
+    }
+
+    #[test]
     fn nginx_gets_the_form_of_its_version() {
         let new = configs(
             Id::Http2NotOffered,

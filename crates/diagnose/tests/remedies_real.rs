@@ -401,6 +401,46 @@ fn every_tinyproxy_remedy_starts_real_tinyproxy() {
     }
 }
 
+#[test]
+fn every_apache_remedy_passes_real_apache() {
+    let install = "apt-get install -y apache2-bin";
+    let installed = version(Command::new("apache2").arg("-v"), install);
+    let dir = certificates();
+    let modules = Path::new("/usr/lib/apache2/modules");
+    let load: String = ["mpm_event", "authz_core", "socache_shmcb", "ssl", "http2"]
+        .iter()
+        .map(|name| {
+            format!(
+                "LoadModule {name}_module {}/mod_{name}.so\n",
+                modules.display()
+            )
+        })
+        .collect();
+    let all = configs(ServerKind::Apache, Some(installed), "Apache httpd");
+    assert!(all.len() >= 6, "{all:?}");
+    for (id, place, config) in all {
+        let file = dir.path().join("apache2.conf");
+        let path = dir.path().display();
+        let whole = format!(
+            "ServerName {HOST}\nDefaultRuntimeDir {path}\nErrorLog {path}/error.log\n{load}\
+             Listen 127.0.0.1:{0}\n<VirtualHost 127.0.0.1:{0}>\nSSLEngine on\n\
+             SSLCertificateFile {path}/c.pem\nSSLCertificateKeyFile {path}/k.pem\n{config}\n\
+             </VirtualHost>\n",
+            free_port()
+        );
+        fs::write(&file, whole).unwrap();
+        let checked = output(
+            Command::new("apache2").arg("-t").arg("-f").arg(&file),
+            install,
+        );
+        assert!(
+            checked.status.success(),
+            "{id}, {place}:\n{config}\n{}",
+            text(&checked)
+        );
+    }
+}
+
 /// `GOFERRY_ENVOY`, then the PATH, then the virtual environment of the line that is printed.
 fn envoy() -> (PathBuf, String) {
     let venv = std::env::temp_dir().join("goferry-envoy");

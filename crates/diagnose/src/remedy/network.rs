@@ -222,8 +222,8 @@ pub(super) fn upstream_slow(ctx: &Context) -> Vec<Remedy> {
     if ctx.server.kind == ServerKind::Athens {
         all.push(write(
             "Athens, its environment",
-            "ATHENS_GOGET_WORKERS=32\nATHENS_SINGLE_FLIGHT_TYPE=memory",
-            "Athens 0.6 and newer; it runs a go command for each module that it does not have yet",
+            "ATHENS_GOGET_WORKERS=32",
+            "Athens; it runs a go command for each module that it does not have yet",
         ));
     }
     all.push(run(

@@ -262,7 +262,11 @@ impl Server {
     pub fn is_interceptor(&self) -> bool {
         matches!(
             self.kind,
-            ServerKind::Mitmproxy | ServerKind::Zscaler | ServerKind::PanOs | ServerKind::Fortinet | ServerKind::Squid
+            ServerKind::Mitmproxy
+                | ServerKind::Zscaler
+                | ServerKind::PanOs
+                | ServerKind::Fortinet
+                | ServerKind::Squid
         )
     }
 
