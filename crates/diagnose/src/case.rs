@@ -249,6 +249,18 @@ impl<'a> PathView<'a> {
         rates.fold(None, |best: Option<f64>, rate| Some(best.map_or(rate, |best| best.max(rate))))
     }
 
+    /// What the path carried once the rate had stopped growing, in bits a second.
+    #[must_use]
+    pub fn settled_goodput(&self) -> Option<f64> {
+        let settled = self.facts().filter_map(|fact| match fact {
+            Fact::Goodput { bytes, took, settled: true, .. } if !took.is_zero() => {
+                Some(*bytes as f64 * 8.0 / took.as_secs_f64())
+            }
+            _ => None,
+        });
+        settled.fold(None, |best: Option<f64>, rate| Some(best.map_or(rate, |best| best.max(rate))))
+    }
+
     /// The server that answers, as its headers name it.
     #[must_use]
     pub fn server(&self) -> Server {

@@ -11,10 +11,12 @@
 #![forbid(unsafe_code)]
 
 pub mod case;
+pub mod diagnose;
 pub mod finding;
 pub mod observation;
 pub mod price;
 pub mod pricing;
+pub mod probe;
 pub mod remedy;
 pub mod report;
 pub mod resolution;
@@ -23,6 +25,7 @@ pub mod stats;
 pub mod surroundings;
 
 pub use case::Case;
+pub use diagnose::{DiagnoseError, Options, diagnose};
 pub use finding::{Confidence, Cost, Evidence, Finding, Id, Remedy, Severity, Value};
 pub use observation::{Fact, Observation, PathInfo, Route};
 pub use report::Report;

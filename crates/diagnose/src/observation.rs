@@ -191,6 +191,8 @@ pub enum Fact {
         loss_episodes: u32,
         /// Segments with data that arrived.
         segments: u64,
+        /// Whether the rate had stopped growing, so that it says what the path carries.
+        settled: bool,
     },
     /// The kernel's view of a connection at its end.
     Tcp(TcpInfo),

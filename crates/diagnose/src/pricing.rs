@@ -158,7 +158,7 @@ fn v6_is_swallowed(path: PathView<'_>) -> bool {
 /// is a sender that yields to loss (cubic); a flow that holds its own is bbr, or no loss worth the name.
 #[must_use]
 pub fn capacity(path: PathView<'_>, round_trip: Duration) -> (Option<f64>, f64, Congestion) {
-    let Some(loss) = loss(path) else { return (path.goodput(|_| true), 0.0, Congestion::Unknown) };
+    let Some(loss) = loss(path) else { return (path.settled_goodput(), 0.0, Congestion::Unknown) };
     let one = path.goodput(|flows| flows == 1);
     let several = path.goodput(|flows| flows > 1);
     let capacity = match (one, several) {

@@ -3,9 +3,13 @@
 //! [`Report`] is the published JSON (`goferry.report/1`, `docs/schema/report-1.json`); the other
 //! forms are renderings of it and know nothing that it does not hold.
 
+mod summary;
+
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Severity};
+
+pub use summary::summarize;
 
 /// The schema's name, with its major version.
 pub const SCHEMA: &str = "goferry.report/1";

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::case::Case;
-use crate::finding::{Cost, Finding, Severity};
+use crate::finding::{Cost, Finding, Id, Severity};
 use crate::price::{self, Change};
 use crate::remedy;
 
@@ -24,6 +24,17 @@ pub fn judge(case: &Case<'_>) -> Vec<Finding> {
         (Reverse(finding.severity), Reverse((cost * 1e3) as u64), finding.id)
     });
     findings
+}
+
+/// What each finding that can be remedied changes.
+#[must_use]
+pub fn changes(case: &Case<'_>) -> Vec<(Id, Change)> {
+    let drafts = ALL.iter().flat_map(|rule| (rule.judge)(case));
+    let change = |draft: Draft| match draft.effect {
+        Effect::Costs(change) => Some((draft.id, change)),
+        Effect::Fails | Effect::Warns | Effect::Notes(_) | Effect::NotesSerial => None,
+    };
+    drafts.filter_map(change).collect()
 }
 
 fn priced(case: &Case<'_>, draft: Draft) -> Finding {

@@ -5,12 +5,18 @@ mod judge;
 mod shared;
 
 pub use draft::{Draft, Effect};
-pub use judge::judge;
+pub use judge::{changes, judge};
 
 pub(crate) use window_limited::even_bursts;
 
 use crate::case::Case;
 use crate::finding::Id;
+
+/// Whether somebody on the path answers TLS in the origin's place.
+#[must_use]
+pub fn is_intercepted(case: &Case<'_>, path: crate::case::PathView<'_>) -> bool {
+    shared::interception(case, path).is_some()
+}
 
 /// A rule: its finding, and what it says of a case.
 #[derive(Clone, Copy)]

@@ -1,0 +1,117 @@
+//! The verdict of a report in two sentences: what is the matter and what it costs, and what to do. Every rendering
+//! begins with it.
+
+use crate::finding::{Finding, Id, Remedy, Severity};
+
+use super::text::{millis, plural, seconds, seconds_range};
+use super::{PathSummary, Report};
+
+/// What a report comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The gravest severity; `None` where nothing is to be repaired.
+    pub severity: Option<Severity>,
+    /// What is the matter, or that nothing is.
+    pub what: String,
+    /// What it costs, in a few words.
+    pub cost: String,
+    /// What to do, or how long the download takes.
+    pub todo: String,
+}
+
+impl Report {
+    /// The report in two sentences.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self.findings.iter().find(|finding| finding.severity > Severity::Info) {
+            Some(finding) => self.trouble(finding),
+            None => self.peace(),
+        }
+    }
+
+    /// The path that the modules come by: the first of the go command's that got an answer, or its first.
+    #[must_use]
+    pub fn main_path(&self) -> Option<&PathSummary> {
+        let mut used = self.paths.iter().filter(|path| path.used_by_go);
+        used.clone().find(|path| path.http.is_some()).or_else(|| used.next())
+    }
+
+    fn trouble(&self, worst: &Finding) -> Verdict {
+        let now = self.prediction.as_ref().map(|prediction| prediction.now_s);
+        let cost = match (&worst.cost, now, worst.severity) {
+            (_, _, Severity::Error) => "`go mod download` fails".to_owned(),
+            (Some(cost), Some(now), _) => {
+                format!("costs {} of {}", seconds_range(cost.seconds_min, cost.seconds_max), seconds(now))
+            }
+            (Some(cost), None, _) => format!("costs {}", seconds_range(cost.seconds_min, cost.seconds_max)),
+            (None, ..) => "makes `go mod download` wait".to_owned(),
+        };
+        let others = self.findings.iter().filter(|finding| finding.severity > Severity::Info).count() - 1;
+        let more = if others > 0 { format!(" And {} below.", plural(others, "more finding", "more findings")) } else { String::new() };
+        Verdict {
+            severity: Some(worst.severity),
+            what: worst.title.clone(),
+            cost,
+            todo: format!("{}{more}", worst.remedies.first().map_or_else(|| explain(worst.id), |remedy| instruction(worst.id, remedy))),
+        }
+    }
+
+    fn peace(&self) -> Verdict {
+        let spoken = self.main_path().filter(|path| path.http.is_some());
+        let what = match spoken {
+            Some(path) if path.http.as_deref().is_some_and(is_http2) => {
+                format!("Nothing keeps connections from being reused here: {}", protocol(path))
+            }
+            Some(path) => format!("Nothing here is worth a repair: {}", protocol(path)),
+            None => "Nothing is wrong with what was looked at; no module proxy was asked".to_owned(),
+        };
+        let noted = self.findings.first().filter(|finding| finding.cost.is_some() && finding.id != Id::SerialRequests);
+        let cost = noted
+            .map(|finding| format!(" {}.", finding.title.trim_end_matches('.')))
+            .unwrap_or_default();
+        let todo = match (&self.prediction, &self.project) {
+            (Some(prediction), Some(project)) => format!(
+                "`go mod download` of {} is predicted to take {}.{cost}",
+                plural(project.modules, "module", "modules"),
+                seconds(prediction.now_s)
+            ),
+            (Some(prediction), None) => {
+                format!("No project here; `go mod download` of 50 modules is predicted to take {}.{cost}", seconds(prediction.now_s))
+            }
+            (None, _) => format!("Nothing to do.{cost}"),
+        };
+        Verdict { severity: None, what, cost: String::new(), todo }
+    }
+}
+
+/// `HTTP/2, TLSv1.3, 52 ms to goproxy.example.com`.
+fn protocol(path: &PathSummary) -> String {
+    let mut parts: Vec<String> = path.http.iter().chain(&path.tls).cloned().collect();
+    if let Some(server) = path.hops.iter().rfind(|hop| hop.role == "server") {
+        match server.rtt_ms {
+            Some(rtt) => parts.push(format!("{} to {}", millis(rtt), server.name)),
+            None => parts.push(server.name.clone()),
+        }
+    }
+    parts.join(", ")
+}
+
+/// Whether the text names HTTP/2.
+fn is_http2(http: &str) -> bool {
+    matches!(http, "h2" | "HTTP/2" | "HTTP/2.0")
+}
+
+/// The remedy in a sentence: all of it where it is one line, otherwise where it is to be done.
+fn instruction(id: Id, remedy: &Remedy) -> String {
+    let config = remedy.config.as_deref().filter(|config| !config.trim().is_empty());
+    match (config, remedy.commands.as_slice()) {
+        (Some(config), _) if !config.trim().contains('\n') => format!("{}: `{}`.", remedy.place, config.trim()),
+        (None, [command, ..]) if !command.contains('\n') && command.len() <= 60 => format!("{}: `{command}`.", remedy.place),
+        (None, []) => format!("{}. More: {}", remedy.place.trim_end_matches('.'), explain(id)),
+        _ => format!("{}: see the remedy below.", remedy.place),
+    }
+}
+
+fn explain(id: Id) -> String {
+    format!("`goferry explain {id}`.")
+}
