@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::go_client::GoVersion;
+use crate::go_client::{GoRun, GoVersion, Outcome};
 use crate::scenario::Scenario;
 
 /// A go command that has not ended by then is said to hang.
@@ -67,6 +67,30 @@ pub enum GoDoes {
     Fails(&'static [&'static str]),
     /// It does not end within [`HANG`].
     Hangs,
+}
+
+impl GoDoes {
+    /// Whether this run is what was said.
+    #[must_use]
+    pub fn agrees(&self, run: &GoRun) -> bool {
+        match (self, run.outcome) {
+            (Self::Succeeds, Outcome::Succeeded) | (Self::Hangs, Outcome::Hung { .. }) => true,
+            (Self::Fails(texts), Outcome::Failed { .. }) => {
+                texts.iter().any(|text| run.stderr.contains(text))
+            }
+            _ => false,
+        }
+    }
+
+    /// A deadline that tells it: [`HANG`] where go hangs, a minute where it ends.
+    #[must_use]
+    pub fn deadline(&self) -> Duration {
+        if *self == Self::Hangs {
+            HANG
+        } else {
+            Duration::from_secs(60)
+        }
+    }
 }
 
 /// What the go command does, by version.

@@ -5,10 +5,13 @@
 //! certificates of a private authority that the client trusts, a project with a complete go.sum. A fault changes as
 //! little of it as it can. [`start`] makes it real.
 
+mod drive;
+mod network;
 mod running;
 
 use std::time::Duration;
 
+pub use self::drive::{DriveError, Driven, drive};
 pub use self::running::{Running, ScenarioError, start, start_local, start_on_link};
 
 use crate::link::Ipv6Mode;

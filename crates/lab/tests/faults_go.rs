@@ -6,13 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use goferry_lab::faults::{self, Fault, GoDoes, HANG};
-use goferry_lab::go_client::{GoRun, GoVersion, Outcome};
-use goferry_lab::scenario::start_on_link;
+use goferry_lab::faults::{self, Fault};
+use goferry_lab::go_client::{GoRun, GoVersion};
+use goferry_lab::scenario::{Driven, drive};
 use goferry_lab::server::Snapshot;
 
-/// Time that a go command which ends may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs at once: most of them wait.
 const WORKERS: usize = 6;
 const VERSIONS: [&str; 2] = ["go1.21.13", "go1.27.3"];
@@ -63,43 +61,22 @@ fn next<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
 fn check(fault: &Fault, version: &str) -> Result<(), String> {
     let version: GoVersion = version.parse().map_err(|error| format!("{error}"))?;
     let expected = fault.go.does(&version);
-    let scenario = (fault.build)();
-    let running = start_on_link(&scenario).map_err(|error| format!("the lab: {error}"))?;
-    let deadline = if expected == GoDoes::Hangs {
-        HANG
-    } else {
-        PATIENCE
-    };
-    let client = running.go_client(version).deadline(deadline);
-    let run = running
-        .run_go(&client)
-        .map_err(|error| format!("go: {error}"))?;
-    let snapshot = running
-        .origin()
-        .map(|origin| origin.snapshot())
-        .unwrap_or_default();
-    let seen = format!(
+    let driven = drive(&(fault.build)(), version.clone(), expected.deadline());
+    let Driven { run, seen } = driven.map_err(|error| format!("the lab: {error}"))?;
+    let told = format!(
         "it {} in {:.1} s; {} connections, {} used, {:?}\nstderr: {}",
         run.outcome,
         run.wall.as_secs_f64(),
-        snapshot.connections,
-        snapshot.used_connections,
-        snapshot.requests,
+        seen.connections,
+        seen.used_connections,
+        seen.requests,
         tail(&run.stderr)
     );
-    show(fault.id, client.version(), &seen);
-    let as_said = match (expected, run.outcome) {
-        (GoDoes::Succeeds, Outcome::Succeeded) => true,
-        (GoDoes::Fails(texts), Outcome::Failed { .. }) => {
-            texts.iter().any(|text| run.stderr.contains(text))
-        }
-        (GoDoes::Hangs, Outcome::Hung { .. }) => true,
-        _ => false,
-    };
-    if !as_said {
-        return Err(format!("expected {expected:?}, but {seen}"));
+    show(fault.id, &version, &told);
+    if !expected.agrees(&run) {
+        return Err(format!("expected {expected:?}, but {told}"));
     }
-    on_the_wire(fault.id, &snapshot, &run).map_err(|what| format!("{what}: {seen}"))
+    on_the_wire(fault.id, &seen, &run).map_err(|what| format!("{what}: {told}"))
 }
 
 /// With GOFERRY_SHOW set, says what each run did; GOFERRY_FAULT picks the faults whose id begins so.

@@ -1,4 +1,4 @@
-//! GOAWAY that names stream 1 as the last while later streams are being answered: their bodies are lost to the client.
+//! GOAWAY that names stream 1 as the last while later streams are being answered: their bodies are lost to the client. Sizes differ and the link is thin, so that some body is always under way.
 
 use super::prelude::*;
 
@@ -10,8 +10,15 @@ pub(super) const FAULT: Fault = Fault {
     build: || Scenario {
         universe: UniverseSpec {
             modules: 24,
-            zip_size: ZipSize::Fixed(100_000),
+            zip_size: ZipSize::Skewed {
+                smallest: 20_000,
+                largest: 800_000,
+            },
             ..UniverseSpec::default()
+        },
+        link: LinkSpec {
+            rate_bits: Some(20_000_000),
+            ..LinkSpec::default()
         },
         ..Scenario::of(Behaviour {
             http2: Http2 {
