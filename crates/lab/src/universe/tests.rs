@@ -104,12 +104,11 @@ fn shapes_require_what_they_say() {
             .map(|m| m.requires.clone())
             .collect()
     };
-    assert_eq!(requires(Shape::Flat), [vec![], vec![], vec![], vec![]]);
-    assert_eq!(requires(Shape::Chain), [vec![1], vec![2], vec![3], vec![]]);
-    assert_eq!(
-        requires(Shape::BinaryTree),
-        [vec![1, 2], vec![3], vec![], vec![]]
-    );
+    let expect =
+        |shape, lists: [&[usize]; 4]| assert_eq!(requires(shape), lists.map(<[usize]>::to_vec));
+    expect(Shape::Flat, [&[], &[], &[], &[]]);
+    expect(Shape::Chain, [&[1], &[2], &[3], &[]]);
+    expect(Shape::BinaryTree, [&[1, 2], &[3], &[], &[]]);
 }
 
 #[test]
