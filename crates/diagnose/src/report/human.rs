@@ -117,7 +117,8 @@ impl Page {
 
     fn project(&mut self, report: &Report) {
         let Some(project) = &report.project else { return };
-        let mut facts = vec![plural(project.modules, "module", "modules"), plural(project.mod_files, ".mod file", ".mod files")];
+        let mut facts =
+            vec![plural(project.modules, "module", "modules"), plural(project.mod_files, ".mod file", ".mod files")];
         if project.zip_bytes > 0 {
             let about = if project.zips_known < project.modules { "about " } else { "" };
             facts.push(format!("{about}{} of zips", bytes(project.zip_bytes)));
@@ -145,15 +146,21 @@ impl Page {
         facts.extend(path.tls.clone());
         facts.extend(path.alpn.as_ref().map(|alpn| format!("ALPN chose {alpn}")));
         facts.extend(path.settings.iter().map(|setting| format!("{}={}", setting.name, setting.value)));
-        facts.push(format!(
-            "{} on {} by this diagnosis",
-            plural(path.requests as usize, "request", "requests"),
-            plural(path.connections as usize, "connection", "connections")
-        ));
         self.paragraph(2, &facts.join(", "));
+        self.paragraph(
+            2,
+            &format!(
+                "probed with {} on {}",
+                plural(path.requests as usize, "request", "requests"),
+                plural(path.connections as usize, "connection", "connections")
+            ),
+        );
         for goodput in &path.goodput {
             let flows = plural(goodput.flows as usize, "connection", "connections");
-            self.paragraph(2, &format!("{} Mbit/s over {flows}, measured on {}", number(goodput.mbit_per_s), bytes(goodput.bytes)));
+            self.paragraph(
+                2,
+                &format!("{} Mbit/s over {flows}, measured on {}", number(goodput.mbit_per_s), bytes(goodput.bytes)),
+            );
         }
         self.phases(path);
     }
@@ -168,7 +175,8 @@ impl Page {
         let wide = self.style.width.saturating_sub(2 + 8 * columns.len() - 2).max(10);
         let first = names.iter().map(|name| count(name)).max().unwrap_or(0).max("phase, ms".len()).min(wide);
         let row = |name: &str, cells: [String; 6]| {
-            let cells: String = cells.iter().zip([4, 7, 8, 8, 8, 8]).map(|(cell, width)| format!("{cell:>width$}")).collect();
+            let cells: String =
+                cells.iter().zip([4, 7, 8, 8, 8, 8]).map(|(cell, width)| format!("{cell:>width$}")).collect();
             format!("  {:<first$}{cells}", clip(name, first, ".."))
         };
         let head = row("phase, ms", columns.map(str::to_owned));
@@ -200,13 +208,17 @@ impl Page {
         };
         let left = format!("{n}. {} {}", finding.severity, finding.id);
         let gap = self.style.width.saturating_sub(count(&left) + count(&cost)).max(2);
-        let left = format!("{}{}", self.paint(paint, &left), if cost.is_empty() { String::new() } else { " ".repeat(gap) + &cost });
+        let left = format!(
+            "{}{}",
+            self.paint(paint, &left),
+            if cost.is_empty() { String::new() } else { " ".repeat(gap) + &cost }
+        );
         self.line(&left);
         self.paragraph(3, &finding.title);
         if let Some(location) = &finding.location {
             self.paragraph(3, &format!("at {}:{}", location.file, location.line));
         }
-        self.label(&format!("Seen ({})", finding.confidence));
+        self.label(&format!("Seen ({})", finding.confidence.as_str()));
         for evidence in &finding.evidence {
             self.paragraph(5, &evidence.to_string());
         }

@@ -12,11 +12,21 @@ pub fn markdown(report: &Report) -> String {
     let mut out = String::new();
     let label = verdict.severity.map_or("ok", Severity::as_str);
     let cost = if verdict.cost.is_empty() { String::new() } else { format!("; {}", prose(&verdict.cost)) };
-    out.push_str(&format!("## goferry doctor: {label}\n\n**{}**{cost}.\n\n{}\n", prose(&verdict.what), prose(&verdict.todo)));
+    out.push_str(&format!(
+        "## goferry doctor: {label}\n\n**{}**{cost}.\n\n{}\n",
+        prose(&verdict.what),
+        prose(&verdict.todo)
+    ));
     if !report.findings.is_empty() {
         out.push_str("\n| severity | finding | what | costs |\n|---|---|---|---|\n");
         for finding in &report.findings {
-            out.push_str(&format!("| {} | `{}` | {} | {} |\n", finding.severity, finding.id, prose(&finding.title), price(finding)));
+            out.push_str(&format!(
+                "| {} | `{}` | {} | {} |\n",
+                finding.severity,
+                finding.id,
+                prose(&finding.title),
+                price(finding)
+            ));
         }
     }
     for path in &report.paths {
@@ -56,7 +66,9 @@ fn path(out: &mut String, path: &PathSummary) {
         out.push_str("\n| phase | n | failed | min, ms | p50 | p95 | max |\n|---|--:|--:|--:|--:|--:|--:|\n");
     }
     for phase in &path.phases {
-        let times = [phase.min_ms, phase.p50_ms, phase.p95_ms, phase.max_ms].map(number).join(" | ");
+        let nothing = phase.failed >= phase.count && phase.max_ms == 0.0;
+        let time = |value| if nothing { "-".to_owned() } else { number(value) };
+        let times = [phase.min_ms, phase.p50_ms, phase.p95_ms, phase.max_ms].map(time).join(" | ");
         out.push_str(&format!("| {} | {} | {} | {times} |\n", prose(&phase.phase), phase.count, phase.failed));
     }
     for goodput in &path.goodput {
@@ -88,13 +100,17 @@ fn finding(out: &mut String, finding: &Finding) {
     if let Some(location) = &finding.location {
         out.push_str(&format!("At {}.\n\n", code(&format!("{}:{}", location.file, location.line))));
     }
-    out.push_str(&format!("Seen ({}):\n\n", finding.confidence));
+    out.push_str(&format!("Seen ({}):\n\n", finding.confidence.as_str()));
     for evidence in &finding.evidence {
         out.push_str(&format!("- {}\n", prose(&evidence.to_string())));
     }
     out.push_str(&format!("\nWhy: {}\n", prose(&finding.why)));
     if let Some(cost) = &finding.cost {
-        out.push_str(&format!("\nCosts {}: {}.\n", seconds_range(cost.seconds_min, cost.seconds_max), prose(&cost.basis)));
+        out.push_str(&format!(
+            "\nCosts {}: {}.\n",
+            seconds_range(cost.seconds_min, cost.seconds_max),
+            prose(&cost.basis)
+        ));
     }
     for remedy in &finding.remedies {
         self::remedy(out, remedy);
@@ -120,7 +136,7 @@ fn remedy(out: &mut String, remedy: &Remedy) {
 /// Text as it is: what Markdown or HTML would read as a sign is escaped. Text between backticks becomes code.
 fn prose(text: &str) -> String {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escape(text);
     }
     let piece = |(n, part): (usize, &&str)| if n % 2 == 0 { escape(part) } else { code(part) };

@@ -5,6 +5,24 @@
 
 mod summary;
 
+mod chain;
+mod human;
+mod json;
+mod markdown;
+mod sarif;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;
+pub mod text;
+mod verdict;
+
+pub use human::{Style, human};
+pub use json::json;
+pub use markdown::markdown;
+pub use sarif::sarif;
+pub use verdict::Verdict;
+
 use serde::{Deserialize, Serialize};
 
 use crate::finding::{Finding, Severity};

@@ -77,7 +77,7 @@ fn message(finding: &Finding) -> String {
         text.push_str(&format!(" Costs {}.", seconds_range(cost.seconds_min, cost.seconds_max)));
     }
     let proof: Vec<String> = finding.evidence.iter().map(|evidence| harmless(&evidence.to_string())).collect();
-    text.push_str(&format!("\nSeen ({}): {}.", finding.confidence, proof.join("; ")));
+    text.push_str(&format!("\nSeen ({}): {}.", finding.confidence.as_str(), proof.join("; ")));
     if let Some(remedy) = finding.remedies.first() {
         text.push_str(&format!("\nRemedy: {}", harmless(&remedy.place)));
         for line in remedy.config.iter().chain(&remedy.commands) {
@@ -119,7 +119,8 @@ fn file_uri(path: &str) -> String {
 /// scheme.
 fn encode(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
-    for byte in path.replace('\\', "/").bytes() {
+    let path = if cfg!(windows) { path.replace('\\', "/") } else { path.to_owned() };
+    for byte in path.bytes() {
         match byte {
             b'/' | b'-' | b'.' | b'_' | b'~' | b'+' | b'@' | b',' | b'=' => out.push(char::from(byte)),
             byte if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
@@ -137,6 +138,6 @@ mod tests {
     fn paths_become_uris() {
         assert_eq!(encode("deploy/Docker file%1"), "deploy/Docker%20file%251");
         assert_eq!(file_uri("/home/gopher/.bashrc"), "file:///home/gopher/.bashrc");
-        assert_eq!(file_uri("C:\\Users\\g\\x"), "file:///C%3A/Users/g/x");
+        assert_eq!(file_uri("relative"), "file:///relative");
     }
 }

@@ -41,18 +41,22 @@ impl Report {
         let cost = match (&worst.cost, now, worst.severity) {
             (_, _, Severity::Error) => "`go mod download` fails".to_owned(),
             (Some(cost), Some(now), _) => {
-                format!("costs {} of {}", seconds_range(cost.seconds_min, cost.seconds_max), seconds(now))
+                let range = seconds_range(cost.seconds_min, cost.seconds_max);
+                format!("costs {} of {}", range.trim_end_matches(" s"), seconds(now))
             }
             (Some(cost), None, _) => format!("costs {}", seconds_range(cost.seconds_min, cost.seconds_max)),
             (None, ..) => "makes `go mod download` wait".to_owned(),
         };
         let others = self.findings.iter().filter(|finding| finding.severity > Severity::Info).count() - 1;
-        let more = if others > 0 { format!(" And {} below.", plural(others, "more finding", "more findings")) } else { String::new() };
+        let more = if others > 0 { format!(" {others} more below.") } else { String::new() };
         Verdict {
             severity: Some(worst.severity),
             what: worst.title.clone(),
             cost,
-            todo: format!("{}{more}", worst.remedies.first().map_or_else(|| explain(worst.id), |remedy| instruction(worst.id, remedy))),
+            todo: format!(
+                "{}{more}",
+                worst.remedies.first().map_or_else(|| explain(worst.id), |remedy| instruction(worst.id, remedy))
+            ),
         }
     }
 
@@ -66,9 +70,7 @@ impl Report {
             None => "Nothing is wrong with what was looked at; no module proxy was asked".to_owned(),
         };
         let noted = self.findings.first().filter(|finding| finding.cost.is_some() && finding.id != Id::SerialRequests);
-        let cost = noted
-            .map(|finding| format!(" {}.", finding.title.trim_end_matches('.')))
-            .unwrap_or_default();
+        let cost = noted.map(|finding| format!(" {}.", finding.title.trim_end_matches('.'))).unwrap_or_default();
         let todo = match (&self.prediction, &self.project) {
             (Some(prediction), Some(project)) => format!(
                 "`go mod download` of {} is predicted to take {}.{cost}",
@@ -76,7 +78,10 @@ impl Report {
                 seconds(prediction.now_s)
             ),
             (Some(prediction), None) => {
-                format!("No project here; `go mod download` of 50 modules is predicted to take {}.{cost}", seconds(prediction.now_s))
+                format!(
+                    "No project here; `go mod download` of 50 modules is predicted to take {}.{cost}",
+                    seconds(prediction.now_s)
+                )
             }
             (None, _) => format!("Nothing to do.{cost}"),
         };
@@ -84,16 +89,11 @@ impl Report {
     }
 }
 
-/// `HTTP/2, TLSv1.3, 52 ms to goproxy.example.com`.
+/// `HTTP/2, RTT 52.1 ms`.
 fn protocol(path: &PathSummary) -> String {
-    let mut parts: Vec<String> = path.http.iter().chain(&path.tls).cloned().collect();
-    if let Some(server) = path.hops.iter().rfind(|hop| hop.role == "server") {
-        match server.rtt_ms {
-            Some(rtt) => parts.push(format!("{} to {}", millis(rtt), server.name)),
-            None => parts.push(server.name.clone()),
-        }
-    }
-    parts.join(", ")
+    let rtt = path.hops.iter().rfind(|hop| hop.role == "server").and_then(|hop| hop.rtt_ms);
+    let parts = path.http.iter().cloned().chain(rtt.map(|rtt| format!("RTT {}", millis(rtt))));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the text names HTTP/2.
@@ -106,9 +106,11 @@ fn instruction(id: Id, remedy: &Remedy) -> String {
     let config = remedy.config.as_deref().filter(|config| !config.trim().is_empty());
     match (config, remedy.commands.as_slice()) {
         (Some(config), _) if !config.trim().contains('\n') => format!("{}: `{}`.", remedy.place, config.trim()),
-        (None, [command, ..]) if !command.contains('\n') && command.len() <= 60 => format!("{}: `{command}`.", remedy.place),
+        (None, [command, ..]) if !command.contains('\n') && command.len() <= 60 => {
+            format!("{}: `{command}`.", remedy.place)
+        }
         (None, []) => format!("{}. More: {}", remedy.place.trim_end_matches('.'), explain(id)),
-        _ => format!("{}: see the remedy below.", remedy.place),
+        _ => format!("Remedy below: {}.", remedy.place.trim_end_matches('.')),
     }
 }
 
