@@ -11,13 +11,13 @@
 pub mod dial;
 pub mod error;
 pub mod exchange;
-//XX pub mod h1;
+pub mod h1;
 pub mod h2;
 pub mod io;
 pub mod resolve;
 pub mod tcp_info;
 pub mod tls;
-//XX pub mod tunnel;
+pub mod tunnel;
 
 pub use error::{ErrorKind, NetError, Party, Phase};
 pub use exchange::{Exchange, Outcome, Request};
