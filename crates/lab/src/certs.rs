@@ -106,6 +106,12 @@ impl Authority {
         &self.root_pem
     }
 
+    /// The root with its key in PEM, for a proxy that signs certificates of its own with it.
+    #[must_use]
+    pub fn pem_with_key(&self) -> String {
+        format!("{}{}", self.root_pem, self.root.key().serialize_pem())
+    }
+
     /// The root in DER.
     #[must_use]
     pub fn der(&self) -> &CertificateDer<'static> {

@@ -6,6 +6,7 @@
 //! | [`faults`] | everything that can go wrong, one file a fault, with what go does and what a diagnosis must find |
 //! | [`scenario`] | a whole situation as data, and the means to make it real |
 //! | [`server`] | the origin: a module proxy written frame by frame |
+//! | [`servers`] | real servers and proxies, and what remedies say written into their configuration |
 //! | [`universe`] | modules made up for a test, with correct hashes |
 //! | [`forward`], [`dns`], [`certs`] | forward proxies, a DNS server, certificates, right and wrong |
 //! | [`link`] | two network namespaces with delay, rate and loss between them |
@@ -21,4 +22,5 @@ pub mod go_client;
 pub mod link;
 pub mod scenario;
 pub mod server;
+pub mod servers;
 pub mod universe;
