@@ -1,3 +1,116 @@
-//! Tests, generated documents and evidence tables.
+//! What a developer of goferry runs: all tests, the checks that no test does, the evidence tables, the figures.
+//!
+//! `cargo xtask` prints what there is.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod check;
+mod evidence;
+mod provision;
+mod say;
+mod steps;
+mod workspace;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use say::say;
+use steps::Step;
+use workspace::Workspace;
+
+const USAGE: &str = "\
+usage:
+  cargo xtask test [--fail-fast] [STEP…]   everything, or some steps:
+                                           provision fmt clippy build unit servers faults docs check deny
+  cargo xtask check                        no orphans, no dead links, no stray files
+  cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers (root)
+  cargo xtask measure                      size, start, memory and time of the release binary (root)
+  cargo xtask provision                    what the tests need beyond Rust and Go
+";
+
+/// Ends with 0 where all went well, 1 where something failed, 2 for wrong arguments.
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let Some((command, rest)) = arguments.split_first() else {
+        say!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let workspace = match Workspace::find() {
+        Ok(workspace) => workspace,
+        Err(error) => return failed(&error),
+    };
+    match command.as_str() {
+        "test" => test(&workspace, rest),
+        "check" if rest.is_empty() => outcome(check::run(&workspace)),
+        "provision" if rest.is_empty() => outcome(provision::run(&workspace).map(drop)),
+
+        "evidence" => gather(&workspace, rest),
+        "help" | "--help" | "-h" => {
+            say!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            say!("xtask: error: unknown: {}\n\n{USAGE}", arguments.join(" "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn test(workspace: &Workspace, arguments: &[String]) -> ExitCode {
+    let mut fail_fast = false;
+    let mut wanted = Vec::new();
+    for argument in arguments {
+        match (argument.as_str(), Step::parse(argument)) {
+            ("--fail-fast", _) => fail_fast = true,
+            (_, Some(step)) => wanted.push(step),
+            (_, None) => {
+                say!("xtask: error: there is no step {argument:?}\n\n{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if steps::run(workspace, &wanted, fail_fast) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn gather(workspace: &Workspace, arguments: &[String]) -> ExitCode {
+    let mut out = workspace.root.join("docs/evidence");
+    let mut names = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--out" => match arguments.next() {
+                Some(folder) => out = PathBuf::from(folder),
+                None => {
+                    say!("xtask: error: --out needs a folder");
+                    return ExitCode::from(2);
+                }
+            },
+            name => names.push(name.to_owned()),
+        }
+    }
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| !evidence::NAMES.contains(&name.as_str()))
+    {
+        let known = evidence::NAMES.join(", ");
+        say!("xtask: error: there is no evidence {unknown:?}; there is: {known}");
+        return ExitCode::from(2);
+    }
+    outcome(evidence::run(&names, &out))
+}
+
+fn outcome<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    say!("xtask: error: {error}");
+    ExitCode::FAILURE
+}
