@@ -5,6 +5,7 @@
 
 mod check;
 mod evidence;
+mod measure;
 mod provision;
 mod say;
 mod steps;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
         "test" => test(&workspace, rest),
         "check" if rest.is_empty() => outcome(check::run(&workspace)),
         "provision" if rest.is_empty() => outcome(provision::run(&workspace).map(drop)),
-
+        "measure" if rest.is_empty() => outcome(measure::run(&workspace)),
         "evidence" => gather(&workspace, rest),
         "help" | "--help" | "-h" => {
             say!("{USAGE}");
