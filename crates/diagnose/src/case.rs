@@ -101,7 +101,7 @@ impl<'a> PathView<'a> {
     pub fn connects(&self) -> impl Iterator<Item = (Peer, Family, Result<(), &'a NetError>, Duration)> + use<'a> {
         self.facts().filter_map(|fact| match fact {
             Fact::Connected { peer, address, outcome, took } => {
-                Some((*peer, Family::of(address.ip()), outcome.as_ref().map(|()| ()), *took))
+                Some((*peer, Family::of(address.ip()), outcome.as_ref().copied(), *took))
             }
             _ => None,
         })
@@ -179,6 +179,21 @@ impl<'a> PathView<'a> {
     #[must_use]
     pub fn http(&self) -> Option<Http> {
         self.exchanges().map(|(_, _, http)| http).next()
+    }
+
+    /// HTTP/1.1 responses after which the connection was closed, and all of them.
+    #[must_use]
+    pub fn closes(&self) -> (usize, usize) {
+        let answered = self.exchanges().filter(|(exchange, _, http)| *http == Http::V1 && exchange.answered());
+        answered.fold((0, 0), |(closed, all), (exchange, ..)| (closed + usize::from(exchange.closes), all + 1))
+    }
+
+    /// Whether HTTP/1.1 connections end after each response. A server that ends one now and then is no
+    /// server that always does.
+    #[must_use]
+    pub fn closes_each_time(&self) -> bool {
+        let (closed, all) = self.closes();
+        all >= 2 && closed * 4 >= all * 3
     }
 
     /// Whether it goes through a forward proxy.

@@ -7,7 +7,7 @@ use goferry_net::resolve::Family;
 use goferry_module::GoVersion;
 
 use crate::case::PathView;
-use crate::observation::{Fact, Http};
+use crate::observation::Fact;
 use crate::price::{Client, Congestion, HostCosts, Path, PriceInputs, Project, Protocol, TOOLCHAIN_BYTES};
 use crate::resolution;
 use crate::surroundings::Surroundings;
@@ -91,11 +91,7 @@ pub fn go_line_below_117(line: &str) -> bool {
 
 fn path(around: &Surroundings, path: PathView<'_>, earlier: &[PathView<'_>]) -> Path {
     let round_trip = path.round_trip().unwrap_or(Path::default().rtt);
-    let h1_keep_alive = {
-        let v1 = path.exchanges().filter(|(exchange, _, http)| *http == Http::V1 && exchange.answered());
-        let (closed, all) = v1.fold((0, 0), |(closed, all), (exchange, ..)| (closed + usize::from(exchange.closes), all + 1));
-        all == 0 || closed * 4 < all * 3
-    };
+    let h1_keep_alive = !path.closes_each_time();
     let disabled = around.godebug("http2client") == Some("0");
     let protocol = if path.info.scheme == "http" {
         Protocol::PlainHttp1 { keep_alive: h1_keep_alive }
@@ -154,32 +150,49 @@ fn v6_is_swallowed(path: PathView<'_>) -> bool {
 /// What the path carries in bits a second, the share of packets it loses, and how the sender takes it.
 ///
 /// The receiver does not see the sender's retransmits. It sees episodes of out-of-order arrival: each
-/// is one loss, or a few together. One flow held well below the sum of several, with such episodes,
-/// is a sender that yields to loss (cubic); a flow that holds its own is bbr, or no loss worth the name.
+/// is one loss, or a few together. That loss is what limits shows only in comparison: several flows
+/// then get more than one. Where they do not, the drops are those of a full bottleneck, by which TCP
+/// finds its rate, or the sender does not yield to loss (bbr): the capacity is the limit.
 #[must_use]
 pub fn capacity(path: PathView<'_>, round_trip: Duration) -> (Option<f64>, f64, Congestion) {
-    let Some(loss) = loss(path) else { return (path.settled_goodput(), 0.0, Congestion::Unknown) };
-    let one = path.goodput(|flows| flows == 1);
-    let several = path.goodput(|flows| flows > 1);
-    let capacity = match (one, several) {
-        (Some(one), Some(several)) => Some(one.max(several)),
-        (one, several) => one.or(several),
-    };
-    let ceiling = ceiling(loss, round_trip);
-    let yields = matches!((one, several), (Some(one), Some(several)) if several > one * 1.5);
-    let congestion = if yields || one.is_none_or(|one| one < ceiling * 2.0) { Congestion::Cubic } else { Congestion::Bbr };
-    // A path that yields to loss was not filled by the probe: its capacity is not known.
-    (capacity.filter(|_| congestion == Congestion::Bbr), loss, congestion)
+    match loss(path) {
+        Some(loss) if loss_limits(path, round_trip) => (None, loss, Congestion::Cubic),
+        _ => (path.settled_goodput(), 0.0, Congestion::Unknown),
+    }
 }
 
-/// The share of packets lost, from episodes of out-of-order arrival; `None` where there were none.
+/// Whether several flows got so much more than one.
+#[must_use]
+pub fn several_gain(path: PathView<'_>) -> Option<bool> {
+    let (one, several) = (path.goodput(|flows| flows == 1)?, path.goodput(|flows| flows > 1)?);
+    Some(several > one * 1.5)
+}
+
+/// Whether loss is what limits one flow.
+#[must_use]
+pub fn loss_limits(path: PathView<'_>, round_trip: Duration) -> bool {
+    let Some(loss) = loss(path) else { return false };
+    match several_gain(path) {
+        Some(gains) => gains,
+        None => path.goodput(|flows| flows == 1).is_some_and(|one| one < ceiling(loss, round_trip) * 2.0),
+    }
+}
+
+/// The share of packets lost, from episodes of out-of-order arrival on one flow (on several, where
+/// there is no other measurement); `None` where there was at most one episode.
 #[must_use]
 pub fn loss(path: PathView<'_>) -> Option<f64> {
-    let (episodes, segments) = path.facts().fold((0u64, 0u64), |(episodes, segments), fact| match fact {
-        Fact::Goodput { loss_episodes, segments: seen, .. } => (episodes + u64::from(*loss_episodes), segments + seen),
-        _ => (episodes, segments),
-    });
-    (episodes > 0 && segments > 0).then(|| (episodes as f64 / segments as f64).min(0.3))
+    let of = |wanted: fn(u32) -> bool| {
+        path.facts().fold((0u64, 0u64), |(episodes, segments), fact| match fact {
+            Fact::Goodput { flows, loss_episodes, segments: seen, .. } if wanted(*flows) => {
+                (episodes + u64::from(*loss_episodes), segments + seen)
+            }
+            _ => (episodes, segments),
+        })
+    };
+    let one = of(|flows| flows == 1);
+    let (episodes, segments) = if one.1 > 0 { one } else { of(|_| true) };
+    (episodes > 1 && segments > 0).then(|| (episodes as f64 / segments as f64).min(0.3))
 }
 
 /// What one cubic or reno flow reaches under loss, in bits a second: 1.2 × MSS / (RTT × √loss).

@@ -11,11 +11,13 @@
 //! | [`forward`], [`dns`], [`certs`] | forward proxies, a DNS server, certificates, right and wrong |
 //! | [`link`] | two network namespaces with delay, rate and loss between them |
 //! | [`go_client`] | the real go command with fresh caches and a deadline |
+//! | [`doctor`] | a diagnosing program through a scenario, held against what the fault says |
 //!
 //! Nothing here uses `goferry-net`: a shared bug must not hide.
 
 pub mod certs;
 pub mod dns;
+pub mod doctor;
 pub mod faults;
 pub mod forward;
 pub mod go_client;

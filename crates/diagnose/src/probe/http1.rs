@@ -12,7 +12,7 @@ use crate::observation::{Http, Load};
 
 use super::Prober;
 use super::goodput::{Flow, watch_losses};
-use super::http2::join_all;
+use super::http2::{KEEP_ZIP, join_all};
 use super::open::{Opened, Records, proxy_authorization};
 
 /// Requests made one after another.
@@ -43,6 +43,9 @@ impl Prober<'_> {
             let kind = kinds.next().unwrap_or(FileKind::Info);
             let paths = self.plan.small(kind, index / 2, 1);
             self.ask_http1(&mut client, &paths, KEEP, Load::Alone).await;
+            if self.last_stalled() {
+                return self.finish(client.watch.as_ref(), &client.records);
+            }
         }
         if self.light() {
             return self.finish(client.watch.as_ref(), &client.records);
@@ -86,12 +89,12 @@ impl Prober<'_> {
 
     pub(super) async fn ask_http1(&mut self, client: &mut Client, paths: &[String], keep: usize, load: Load) {
         for exchange in self.fetch_http1(client, paths, keep).await {
-            self.record(client.number, Http::V1, load, exchange, true);
+            self.record(client.number, Http::V1, load, exchange);
         }
     }
 
     async fn fetch_http1(&mut self, client: &mut Client, paths: &[String], keep: usize) -> Vec<Exchange> {
-        let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), stall: self.budget.bound(STALL) };
+        let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), stall: self.budget.bound(STALL), enough: None };
         let mut exchanges = Vec::new();
         for request in self.requests(paths, keep, client.trusted) {
             exchanges.push(client.h1.fetch(&request, bounds).await);
@@ -112,26 +115,28 @@ impl Prober<'_> {
         if clients.len() < count {
             return;
         }
-        let time = self.budget.bound(self.transfer_time());
+        let enough = self.transfer_time();
+        let last = self.budget.bound(enough + STALL);
         let mut work = Vec::new();
         for (index, client) in clients.iter_mut().enumerate() {
             let paths = self.plan.zips(index * 3, if count == 1 { 6 } else { 3 });
             let mut requests = self.requests(&paths, 0, client.trusted);
             if let (1, Some(first)) = (count, requests.first_mut()) {
-                first.keep = 4 << 20;
+                first.keep = KEEP_ZIP;
             }
             work.push(async move {
                 let done = std::sync::atomic::AtomicBool::new(false);
-                let ends = tokio::time::Instant::now() + time;
+                let started = std::time::Instant::now();
                 let (exchanges, losses) = tokio::join!(
                     async {
                         let mut exchanges = Vec::new();
                         for request in &requests {
-                            let left = ends.saturating_duration_since(tokio::time::Instant::now());
+                            let left = enough.saturating_sub(started.elapsed());
                             if left.is_zero() || !client.h1.is_usable() {
                                 break;
                             }
-                            exchanges.push(client.h1.fetch(request, Bounds { total: left, stall: STALL }).await);
+                            let total = last.saturating_sub(started.elapsed());
+                            exchanges.push(client.h1.fetch(request, Bounds { total, stall: STALL, enough: Some(left) }).await);
                         }
                         done.store(true, std::sync::atomic::Ordering::Relaxed);
                         exchanges
@@ -147,7 +152,7 @@ impl Prober<'_> {
         self.facts.extend(Flow::goodput(&flows, round_trip));
         for (number, exchanges, _) in results {
             for exchange in exchanges {
-                self.record(number, Http::V1, Load::Large, exchange, false);
+                self.record(number, Http::V1, Load::Large, exchange);
             }
         }
         for client in clients {

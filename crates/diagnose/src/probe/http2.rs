@@ -23,6 +23,8 @@ const STALL: Duration = Duration::from_millis(1_200);
 const ALONE: usize = 6;
 /// The most of a small file that is kept, in octets.
 const KEEP: usize = 1 << 20;
+/// The most of a zip that is kept to be hashed, in octets.
+pub(super) const KEEP_ZIP: usize = 4 << 20;
 
 /// An HTTP/2 connection with what belongs to it.
 pub(super) struct Client {
@@ -49,6 +51,9 @@ impl Prober<'_> {
             let Some(usable) = self.usable(client).await else { return };
             client = usable;
             self.ask(&mut client, &[path], Load::Alone, 1).await;
+            if self.last_stalled() {
+                return self.end(client).await;
+            }
         }
         for _ in 0..3 {
             client.h2.ping(self.budget.bound(STALL)).await;
@@ -133,13 +138,13 @@ impl Prober<'_> {
     async fn ask(&mut self, client: &mut Client, paths: &[String], load: Load, concurrency: u32) {
         let exchanges = self.fetch(client, paths, KEEP, concurrency, STALL).await;
         for exchange in exchanges {
-            self.record(client.number, Http::V2, load, exchange, true);
+            self.record(client.number, Http::V2, load, exchange);
         }
     }
 
     async fn fetch(&mut self, client: &mut Client, paths: &[String], keep: usize, concurrency: u32, stall: Duration) -> Vec<Exchange> {
         let requests = self.requests(paths, keep, client.trusted);
-        let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), stall, concurrency };
+        let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), enough: None, stall, concurrency };
         client.h2.fetch(&requests, bounds).await
     }
 
@@ -167,13 +172,12 @@ impl Prober<'_> {
         if paths.is_empty() {
             return;
         }
-        let time = self.budget.bound(self.transfer_time());
         let mut requests = self.requests(&paths, 0, client.trusted);
         // One is hashed whole: what is served must be what go.sum says.
-        if let Some(last) = requests.last_mut() {
-            last.keep = 4 << 20;
+        if let Some(first) = requests.first_mut() {
+            first.keep = KEEP_ZIP;
         }
-        let bounds = Bounds { total: time, stall: STALL, concurrency: 4 };
+        let bounds = self.transfer_bounds(4);
         let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let (exchanges, losses) = tokio::join!(
             async {
@@ -187,18 +191,24 @@ impl Prober<'_> {
         let flow = Flow::new(&exchanges, losses);
         self.facts.extend(Flow::goodput(std::slice::from_ref(&flow), round_trip));
         for exchange in exchanges {
-            self.record(client.number, Http::V2, Load::Large, exchange, false);
+            self.record(client.number, Http::V2, Load::Large, exchange);
         }
     }
 
     /// One request, then silence: after how long the server ends the connection. What else the
-    /// connection showed is left out, since the GOAWAY of an idle connection is no churn.
-    pub(super) async fn idle_http2(&mut self, client: &mut Client, paths: &[String], patience: Duration) -> Option<Duration> {
+    /// connection showed is left out, since the GOAWAY of an idle connection is no churn. `None` where
+    /// the request was not answered.
+    pub(super) async fn idle_http2(&mut self, client: &mut Client, paths: &[String], patience: Duration) -> Option<Option<Duration>> {
         let answered = self.fetch(client, paths, 0, 1, STALL).await.iter().any(|exchange| exchange.status.is_some());
         if !answered {
             return None;
         }
-        client.h2.idle(patience).await
+        Some(client.h2.idle(patience).await)
+    }
+
+    fn transfer_bounds(&self, concurrency: u32) -> Bounds {
+        let enough = self.transfer_time();
+        Bounds { total: self.budget.bound(enough + STALL * 3), enough: Some(enough), stall: STALL, concurrency }
     }
 
     /// How long a transfer is watched.
@@ -218,12 +228,11 @@ impl Prober<'_> {
             clients.push(client);
         }
         if clients.len() > 1 {
-            let time = self.budget.bound(self.transfer_time());
+            let bounds = self.transfer_bounds(3);
             let mut work = Vec::new();
             for (index, client) in clients.iter_mut().enumerate() {
                 let paths = self.plan.zips(index * 3, if self.plan.deep { 6 } else { 3 });
                 let requests = self.requests(&paths, 0, client.trusted);
-                let bounds = Bounds { total: time, stall: STALL, concurrency: 3 };
                 work.push(async move {
                     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
                     let (exchanges, losses) = tokio::join!(
@@ -244,7 +253,7 @@ impl Prober<'_> {
             self.facts.extend(Flow::goodput(&flows, round_trip));
             for (number, exchanges, _) in results {
                 for exchange in exchanges {
-                    self.record(number, Http::V2, Load::Large, exchange, false);
+                    self.record(number, Http::V2, Load::Large, exchange);
                 }
             }
         }
@@ -266,13 +275,13 @@ impl Prober<'_> {
     async fn find_limit(&mut self, mut client: Client) -> Option<Client> {
         self.say("looking for a connection's request limit");
         let mut from = 0;
-        while self.budget.requests() > 60 && client.h2.is_usable() && self.budget.left() > Duration::from_secs(60) {
+        while self.budget.requests() > 150 && client.h2.is_usable() && self.budget.left() > Duration::from_secs(60) {
             let paths = self.plan.small(FileKind::Info, from, 50);
             from += 50;
             let exchanges = self.fetch(&mut client, &paths, 0, 10, STALL).await;
             // A thousand good answers say nothing one by one: what matters is what the connection showed.
             for exchange in exchanges.into_iter().filter(|exchange| !exchange.ok()) {
-                self.record(client.number, Http::V2, Load::Deep, exchange, true);
+                self.record(client.number, Http::V2, Load::Deep, exchange);
             }
         }
         self.usable(client).await

@@ -24,8 +24,11 @@ impl Prober<'_> {
         let is_http2 = self.facts.iter().any(|fact| matches!(fact, Fact::Http2 { .. }));
         if is_http2 {
             let Some(mut client) = self.open_client().await else { return };
-            let ended_after = self.idle_http2(&mut client, &paths, patience).await;
-            self.facts.push(Fact::Idle { http: Http::V2, waited: patience, ended_after });
+            let idle = self.idle_http2(&mut client, &paths, patience).await;
+            self.facts.push(match idle {
+                Some(ended_after) => Fact::Idle { http: Http::V2, waited: patience, ended_after },
+                None => Fact::BudgetSpent { left_out: "idle time-outs: the request before was not answered".to_owned() },
+            });
             // The GOAWAY of an idle connection is no churn: this connection says nothing else.
         } else {
             let (first, second) = (self.open_http1().await, self.open_http1().await);

@@ -179,10 +179,18 @@ impl Prober<'_> {
         self.target.authorization.clone().filter(|_| trusted)
     }
 
-    fn record(&mut self, connection: u32, http: Http, load: Load, mut exchange: Exchange, whole: bool) {
-        // A large body that this side stopped reading when the time was up has not stalled.
-        if load == Load::Large && exchange.outcome == (Outcome::Stalled { ping_answered: None }) && exchange.body_bytes > 0 && !whole {
-            exchange.outcome = Outcome::Stopped;
+    /// Whether the last request stalled: no more is to be learnt by waiting for others.
+    fn last_stalled(&self) -> bool {
+        let last = self.facts.iter().rev().find_map(|fact| match fact {
+            Fact::Exchanged { exchange, .. } => Some(&exchange.outcome),
+            _ => None,
+        });
+        matches!(last, Some(Outcome::Stalled { .. }))
+    }
+
+    fn record(&mut self, connection: u32, http: Http, load: Load, mut exchange: Exchange) {
+        if exchange.outcome == Outcome::Unsent {
+            return;
         }
         if let Some(fact) = hashed(&self.around.go_sum, self.plan, &exchange) {
             self.facts.push(fact);

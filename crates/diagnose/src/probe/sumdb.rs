@@ -104,7 +104,7 @@ impl Prober<'_> {
         };
         let mut h1 = H1::new(opened.stream, &url.authority());
         let request = Request::get(url.request_target("/latest"));
-        let exchange = h1.fetch(&request, Bounds { total: BOUND, stall: BOUND }).await;
+        let exchange = h1.fetch(&request, Bounds { total: BOUND, stall: BOUND, enough: None }).await;
         (answer_of(&exchange), issuer)
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::finding::{Finding, Id, Remedy, Severity};
 
-use super::text::{millis, plural, seconds, seconds_range};
+use super::text::{count, millis, plural, seconds, seconds_range};
 use super::{PathSummary, Report};
 
 /// What a report comes to.
@@ -101,16 +101,22 @@ fn is_http2(http: &str) -> bool {
     matches!(http, "h2" | "HTTP/2" | "HTTP/2.0")
 }
 
-/// The remedy in a sentence: all of it where it is one line, otherwise where it is to be done.
+/// Most characters of a remedy that is given whole in the verdict, so that its line is not cut.
+const SHORT: usize = 64;
+
+/// The remedy in a sentence: all of it where it is one short line, otherwise where it is to be done.
 fn instruction(id: Id, remedy: &Remedy) -> String {
-    let config = remedy.config.as_deref().filter(|config| !config.trim().is_empty());
-    match (config, remedy.commands.as_slice()) {
-        (Some(config), _) if !config.trim().contains('\n') => format!("{}: `{}`.", remedy.place, config.trim()),
-        (None, [command, ..]) if !command.contains('\n') && command.len() <= 60 => {
-            format!("{}: `{command}`.", remedy.place)
-        }
-        (None, []) => format!("{}. More: {}", remedy.place.trim_end_matches('.'), explain(id)),
-        _ => format!("Remedy below: {}.", remedy.place.trim_end_matches('.')),
+    let place = remedy.place.trim_end_matches('.');
+    let config = remedy.config.as_deref().map(str::trim).filter(|config| !config.is_empty());
+    let line = match (config, remedy.commands.as_slice()) {
+        (Some(config), _) => config,
+        (None, [command, ..]) => command,
+        (None, []) => return format!("{place}. More: {}", explain(id)),
+    };
+    if line.contains('\n') || count(place) + count(line) > SHORT {
+        format!("Remedy below: {place}.")
+    } else {
+        format!("{}: `{line}`.", remedy.place)
     }
 }
 

@@ -19,11 +19,14 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         let (killed, _) = count(path, |outcome| {
             matches!(outcome, Outcome::GoneAway { .. }) && first.last_stream_id != 0
         });
-        // A stream that GOAWAY promised to finish and that was not fails in Go; one above its id is sent again.
+        // A stream that GOAWAY promised to finish and that was not fails in Go, and so does one above the
+        // last id whose response had begun; the others above it are sent again.
         let broken = path
             .sent()
             .filter(|exchange| match &exchange.outcome {
-                Outcome::GoneAway { last_stream_id, .. } => exchange.stream_id <= *last_stream_id,
+                Outcome::GoneAway { last_stream_id, .. } => {
+                    exchange.stream_id <= *last_stream_id || exchange.status.is_some()
+                }
                 _ => false,
             })
             .count();
@@ -47,7 +50,7 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             draft = draft.proof(Evidence::text("GOAWAY debug data", first.debug.clone()));
         }
         if broken > 0 {
-            draft = draft.proof(Evidence::number("requests that GOAWAY promised to answer and did not", broken as f64, ""));
+            draft = draft.proof(Evidence::number("responses promised or begun, and cut off by the GOAWAY", broken as f64, ""));
         }
         if killed > broken {
             draft = draft.proof(Evidence::number("requests to be sent again", (killed - broken) as f64, ""));

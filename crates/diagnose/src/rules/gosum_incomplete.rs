@@ -4,20 +4,32 @@ use crate::case::Case;
 use crate::finding::{Confidence, Evidence, Id};
 use crate::price::Change;
 
-use super::{Draft, Effect, Rule};
+use super::{Draft, Effect, Rule, sumdb_unreachable};
 
 pub(super) const RULE: Rule = Rule { id: Id::GosumIncomplete, judge };
 
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let lookups = case.price.project.sumdb_lookups;
-    let Some(project) = case.project.filter(|_| lookups > 0) else { return Vec::new() };
-    let names: Vec<String> =
-        project.missing_zip_hash.iter().chain(&project.missing_mod_hash).take(3).map(ToString::to_string).collect();
-    let draft = Draft::new(
-        Id::GosumIncomplete,
-        format!("go.sum lacks hashes of {lookups} modules: each is looked up in the checksum database"),
-        Effect::Costs(Change::CompleteGoSum),
-    )
+    let Some(project) = case.project else { return Vec::new() };
+    let mut missing: Vec<_> = project.missing_zip_hash.iter().chain(&project.missing_mod_hash).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = missing.iter().take(3).map(ToString::to_string).collect();
+    let title = if lookups > 0 {
+        format!("go.sum lacks hashes of {lookups} modules: each is looked up in the checksum database")
+    } else {
+        format!("go.sum lacks hashes of {} modules, and nothing else verifies them", missing.len())
+    };
+    // Where the database cannot be reached, that is the cause to remedy first: sumdb-unreachable.
+    let effect = if lookups > 0 && !sumdb_unreachable::unreachable(case) {
+        Effect::Costs(Change::CompleteGoSum)
+    } else {
+        Effect::Notes(None)
+    };
+    let draft = Draft::new(Id::GosumIncomplete, title, effect)
     .confidence(Confidence::Derived)
     .proof(Evidence::number("modules without a zip hash", project.missing_zip_hash.len() as f64, ""))
     .proof(Evidence::number("modules without a go.mod hash", project.missing_mod_hash.len() as f64, ""))

@@ -2,7 +2,6 @@
 
 use crate::case::Case;
 use crate::finding::{Evidence, Id};
-use crate::observation::Http;
 use crate::price::Change;
 
 use super::{Draft, Effect, Rule};
@@ -11,13 +10,8 @@ pub(super) const RULE: Rule = Rule { id: Id::Http1ConnectionClose, judge };
 
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
-    for path in case.go_paths() {
-        let answered = path.exchanges().filter(|(exchange, _, http)| *http == Http::V1 && exchange.answered());
-        let (closed, all) = answered.fold((0, 0), |(closed, all), (exchange, ..)| (closed + usize::from(exchange.closes), all + 1));
-        // A server that ends a connection now and then is no server that always does.
-        if all < 2 || closed * 4 < all * 3 {
-            continue;
-        }
+    for path in case.go_paths().filter(crate::case::PathView::closes_each_time) {
+        let (closed, all) = path.closes();
         drafts.push(
             Draft::new(
                 Id::Http1ConnectionClose,

@@ -16,11 +16,15 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         .filter(|path| !path.direct_twin(case).is_some_and(|twin| twin.offers_h2()))
         .map(|path| {
             let tls = path.tls().expect("filtered above");
+            // Where each response ends its connection, that is the cause to remedy first.
+            let change = Change::SharedHttp2;
+            let closes = path.closes_each_time();
+            let effect = if closes { Effect::Notes(Some(change)) } else { Effect::Costs(change) };
             let chosen = tls.alpn.clone().unwrap_or_else(|| "none".to_owned());
             Draft::new(
                 Id::Http2NotOffered,
                 format!("{} speaks HTTP/1.1 only", path.info.host),
-                Effect::Costs(Change::SharedHttp2),
+                effect,
             )
             .on(path)
             .proof(Evidence::text("ALPN offered", tls.alpn_offered.join(", ")))

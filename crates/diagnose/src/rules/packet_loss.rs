@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::finding::{Confidence, Evidence, Id};
 use crate::observation::Fact;
-use crate::price::{Change, Congestion};
+use crate::price::Change;
 use crate::pricing;
 
 use super::shared::rate;
@@ -15,24 +15,21 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths() {
         let (Some(loss), Some(round_trip)) = (pricing::loss(path), path.round_trip()) else { continue };
-        let (one, several) = (path.goodput(|flows| flows == 1), path.goodput(|flows| flows > 1));
-        let ceiling = pricing::ceiling(loss, round_trip);
-        let (_, _, congestion) = pricing::capacity(path, round_trip);
-        let gains = matches!((one, several), (Some(one), Some(several)) if several > one * 1.5);
-        // Drops at a full bottleneck are how TCP finds its rate: a flow that holds the whole path needs no remedy.
-        if !gains && one.is_some_and(|one| one > ceiling.min(20e6)) {
+        if !pricing::loss_limits(path, round_trip) {
             continue;
         }
+        let (one, several) = (path.goodput(|flows| flows == 1), path.goodput(|flows| flows > 1));
+        let ceiling = pricing::ceiling(loss, round_trip);
+        let gains = pricing::several_gain(path) == Some(true);
         let out_of_order = path.facts().filter_map(|fact| match fact {
             Fact::Goodput { out_of_order, .. } => *out_of_order,
             _ => None,
         });
         let out_of_order = out_of_order.fold(0.0, f64::max);
-        let effect = if congestion == Congestion::Bbr { Effect::Notes(None) } else { Effect::Costs(Change::NoLossCeiling) };
         let held = one.map_or_else(String::new, |one| format!(": one connection gets {}", rate(one)));
         let gained = several.filter(|_| gains).map_or_else(String::new, |several| format!(", several get {}", rate(several)));
         drafts.push(
-            Draft::new(Id::PacketLoss, format!("the path to {} loses packets{held}{gained}", path.info.host), effect)
+            Draft::new(Id::PacketLoss, format!("the path to {} loses packets{held}{gained}", path.info.host), Effect::Costs(Change::NoLossCeiling))
                 .on(path)
                 .confidence(if gains { Confidence::Measured } else { Confidence::Derived })
                 .proof(Evidence::number("loss, from episodes of out-of-order arrival", loss * 100.0, "%"))

@@ -8,6 +8,11 @@ use super::{Draft, Effect, Rule};
 
 pub(super) const RULE: Rule = Rule { id: Id::SumdbUnreachable, judge };
 
+/// Whether the database was asked and gave no answer.
+pub(super) fn unreachable(case: &Case<'_>) -> bool {
+    !judge(case).is_empty()
+}
+
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut answers = Vec::new();
     let mut reachable = false;

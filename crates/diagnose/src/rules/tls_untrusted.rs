@@ -16,7 +16,7 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         .map(|path| {
             let tls = path.tls().expect("has a problem");
             let roots = &case.environment.roots;
-            let draft = Draft::new(
+            Draft::new(
                 Id::TlsUntrusted,
                 format!("the certificate of {} is signed by nobody that Go trusts here", path.info.host),
                 failure(case, path),
@@ -35,8 +35,7 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
                  (crypto/x509/root_unix.go). GOINSECURE does not touch the TLS of a GOPROXY: the command fails with \
                  \"x509: certificate signed by unknown authority\".",
             )
-            .verify(format!("curl -sv -o /dev/null {}/ 2>&1 | grep -i 'SSL certificate'", path.info.entry));
-            draft
+            .verify(format!("curl -sv -o /dev/null {}/ 2>&1 | grep -i 'SSL certificate'", path.info.entry))
         })
         .collect()
 }
