@@ -139,11 +139,7 @@ impl Exchange {
 
     pub(crate) fn push_header(&mut self, name: &[u8], value: &[u8]) {
         if self.headers.len() < MAX_HEADERS {
-            let value = &value[..value.len().min(MAX_VALUE)];
-            self.headers.push((
-                String::from_utf8_lossy(&name[..name.len().min(MAX_VALUE)]).to_ascii_lowercase(),
-                String::from_utf8_lossy(value).chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
-            ));
+            self.headers.push((printable(name).to_ascii_lowercase(), printable(value)));
         }
     }
 
@@ -161,4 +157,10 @@ impl Exchange {
         }
         self.arrivals.push((at, self.body_bytes));
     }
+}
+
+/// A header is the peer's text: short and without control characters.
+fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(MAX_VALUE)]);
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

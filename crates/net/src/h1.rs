@@ -1,9 +1,10 @@
 //! HTTP/1.1, one request after another on a connection, with everything seen written down.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goferry_wire::http1::{BodyDecoder, BodyKind, HeadLimits, HeadReader, ResponseHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::exchange::{Exchange, Outcome, Request};
@@ -17,8 +18,8 @@ pub struct H1 {
     /// Scheme and authority before the path, where the peer is a forward proxy for `http://`.
     absolute: Option<String>,
     epoch: Instant,
-    /// Octets that came after the last response.
-    left: Vec<u8>,
+    /// Octets came that answer no request: what follows cannot be told apart.
+    surplus: bool,
     usable: bool,
     /// `Proxy-Authorization`, where the peer is a forward proxy that has credentials configured.
     proxy_authorization: Option<String>,
@@ -31,6 +32,8 @@ pub struct Bounds {
     pub total: Duration,
     /// For each wait for another byte.
     pub stall: Duration,
+    /// When to stop a body that still comes: the exchange then ends as [`Outcome::Stopped`].
+    pub enough: Option<Duration>,
 }
 
 enum Read {
@@ -47,7 +50,7 @@ impl H1 {
             authority: authority.to_owned(),
             absolute: None,
             epoch: Instant::now(),
-            left: Vec::new(),
+            surplus: false,
             usable: true,
             proxy_authorization: None,
         }
@@ -80,7 +83,8 @@ impl H1 {
             Err(_) => Outcome::Stalled { ping_answered: None },
         };
         exchange.took = started.elapsed();
-        self.usable = exchange.outcome == Outcome::Complete && !exchange.closes;
+        // As Go: octets after the response are unsolicited, and end the connection (net/http/transport.go, `readLoop`).
+        self.usable = exchange.outcome == Outcome::Complete && !exchange.closes && !self.surplus;
         exchange
     }
 
@@ -107,7 +111,7 @@ impl H1 {
         self.write(request).await?;
         let mut reader = HeadReader::<ResponseHead>::new(HeadLimits::default());
         let mut body = None;
-        let mut input = std::mem::take(&mut self.left);
+        let mut input = Vec::new();
         loop {
             while !input.is_empty() || body.is_some() {
                 let Some(decoder) = &mut body else {
@@ -131,13 +135,15 @@ impl H1 {
                     .push(&input, |data| exchange.push_body(data, request.keep, at))
                     .map_err(|error| protocol(format!("response body: {error}")))?;
                 if let Some(used) = done {
-                    self.left = input.split_off(used);
+                    self.surplus = used < input.len();
                     return Ok(Outcome::Complete);
                 }
                 input.clear();
                 break;
             }
-            if request.stop_after.is_some_and(|limit| exchange.body_bytes >= limit) && body.is_some() {
+            let enough = bounds.enough.is_some_and(|enough| started.elapsed() > enough) && exchange.body_bytes > 0
+                || request.stop_after.is_some_and(|limit| exchange.body_bytes >= limit);
+            if enough && body.is_some() {
                 return Ok(Outcome::Stopped);
             }
             match self.read(&mut input, bounds.stall).await? {
@@ -219,7 +225,7 @@ mod tests {
             }
         });
         let mut h1 = H1::new(Box::new(client), "goproxy.example.com");
-        let bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1) };
+        let bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1), enough: None };
         (h1.fetch(&Request { keep: 100, ..Request::get("/x") }, bounds).await, h1)
     }
 

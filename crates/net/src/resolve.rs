@@ -55,6 +55,12 @@ pub async fn resolve(host: &str, family: Family, bound: Duration) -> (Result<Vec
         let answer = if Family::of(address) == family { Ok(vec![address]) } else { Err(not_found(host, family)) };
         return (answer, started.elapsed());
     }
+    // Go takes what /etc/hosts says and asks no name server then (net/hosts.go, goLookupIPFiles).
+    if let Some(addresses) = hosts_file(host) {
+        let of_family: Vec<IpAddr> = addresses.into_iter().filter(|address| Family::of(*address) == family).collect();
+        let answer = if of_family.is_empty() { Err(not_found(host, family)) } else { Ok(of_family) };
+        return (answer, started.elapsed());
+    }
     let name = host.to_owned();
     // The system's resolver blocks and cannot be cancelled: past the bound its thread is left behind.
     let (sender, receiver) = tokio::sync::oneshot::channel();
@@ -73,6 +79,28 @@ pub async fn resolve(host: &str, family: Family, bound: Duration) -> (Result<Vec
         }
     };
     (answer, started.elapsed())
+}
+
+/// What `/etc/hosts` says of a name; `None` where it says nothing.
+fn hosts_file(host: &str) -> Option<Vec<IpAddr>> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open("/etc/hosts").ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
+    let addresses = in_hosts(&text, host);
+    (!addresses.is_empty()).then_some(addresses)
+}
+
+fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
+    let host = host.trim_end_matches('.');
+    let mut addresses = Vec::new();
+    for line in text.lines() {
+        let mut fields = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let Some(address) = fields.next().and_then(|first| first.parse::<IpAddr>().ok()) else { continue };
+        if addresses.len() < MAX_ADDRESSES && fields.any(|name| name.trim_end_matches('.').eq_ignore_ascii_case(host)) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 fn look_up(host: &str, family: Family) -> Result<Vec<IpAddr>, NetError> {
@@ -120,6 +148,14 @@ mod tests {
         assert_eq!(answer.unwrap(), vec!["::1".parse::<IpAddr>().unwrap()]);
         let (answer, _) = resolve("127.0.0.1", Family::V6, Duration::from_secs(1)).await;
         assert_eq!(answer.unwrap_err().kind, ErrorKind::NameNotFound);
+    }
+
+    #[test]
+    fn the_hosts_file_is_read_as_go_reads_it() {
+        let text = "# x\n10.0.0.1 a.example.com A2 # c.example.com\nfe80::1 a.example.com.\nbad d\n";
+        assert_eq!(in_hosts(text, "A.example.com").len(), 2);
+        assert_eq!(in_hosts(text, "a2"), vec!["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert!(in_hosts(text, "c.example.com").is_empty() && in_hosts(text, "d").is_empty());
     }
 
     #[tokio::test]

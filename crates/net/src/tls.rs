@@ -7,11 +7,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use goferry_wire::tls::AlertDescription;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, HandshakeKind, ProtocolVersion, RootCertStore, SignatureScheme};
+use rustls::{PeerIncompatible, CertificateError, ClientConfig, DigitallySignedStruct, HandshakeKind, ProtocolVersion, RootCertStore, SignatureScheme};
 use serde::Serialize;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -243,24 +244,32 @@ fn tls_error(host: &str, error: &std::io::Error, asked: bool) -> NetError {
     };
     let (kind, party) = match inner {
         rustls::Error::AlertReceived(alert) => (ErrorKind::Alert(alert_name(*alert)), Party::Upstream),
-        rustls::Error::PeerIncompatible(_) => (ErrorKind::Alert("protocol_version".to_owned()), Party::Upstream),
-        rustls::Error::InvalidMessage(_) | rustls::Error::PeerMisbehaved(_) => (ErrorKind::Protocol, Party::Upstream),
+        // The alert that this side sends.
+        rustls::Error::PeerIncompatible(incompatible) if is_about_version(incompatible) => {
+            (ErrorKind::Alert("protocol_version".to_owned()), Party::Upstream)
+        }
+        rustls::Error::InvalidMessage(_) | rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) => (ErrorKind::Protocol, Party::Upstream),
         _ => (ErrorKind::Other, Party::Upstream),
     };
     NetError::new(Phase::Tls, kind, party, format!("{what}: {inner}"))
 }
 
-/// The alert's name as RFC 8446 section 6 spells it.
+/// The alert's name in the TLS registry (RFC 8446 section 6).
 fn alert_name(alert: rustls::AlertDescription) -> String {
-    let camel = format!("{alert:?}");
-    let mut name = String::with_capacity(camel.len() + 4);
-    for (i, c) in camel.char_indices() {
-        if c.is_ascii_uppercase() && i > 0 {
-            name.push('_');
-        }
-        name.push(c.to_ascii_lowercase());
-    }
-    name.replace("c_a", "ca")
+    let number = u8::from(alert);
+    AlertDescription(number).name().map_or_else(|| format!("alert {number}"), str::to_owned)
+}
+
+/// Whether the two sides have no version of TLS in common.
+fn is_about_version(incompatible: &PeerIncompatible) -> bool {
+    matches!(
+        incompatible,
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::Tls12NotOffered
+            | PeerIncompatible::Tls12NotOfferedOrEnabled
+    )
 }
 
 fn summarize(der: &CertificateDer<'_>) -> CertSummary {
@@ -383,14 +392,8 @@ fn self_issued(leaf: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) 
     if now < summary.not_before {
         return Some(CertProblem::NotYetValid);
     }
-    let wanted = name.to_str();
-    let matches = summary.names.iter().any(|have| {
-        have.eq_ignore_ascii_case(&wanted)
-            || have
-                .strip_prefix("*.")
-                .is_some_and(|suffix| wanted.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(suffix)))
-    });
-    if matches { None } else { Some(CertProblem::WrongName) }
+    let Ok(parsed) = rustls::server::ParsedCertificate::try_from(leaf) else { return Some(CertProblem::Invalid) };
+    rustls::client::verify_server_name(&parsed, name).is_err().then_some(CertProblem::WrongName)
 }
 
 fn problem(error: &CertificateError) -> CertProblem {

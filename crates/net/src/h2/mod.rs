@@ -3,14 +3,16 @@
 //! One task drives one connection: nothing happens between calls. The settings, windows and the
 //! order of first frames are Go's (net/http/internal/http2/transport.go, `newClientConn`).
 
+mod incoming;
 mod seen;
 mod streams;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goferry_wire::h2::{ErrorCode, Frame, FrameDecoder, PREFACE, SettingId, Settings};
 use goferry_wire::hpack::{Decoder, DecoderLimits, Encoder, HeaderField};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::exchange::{Exchange, Outcome, Request};
@@ -29,14 +31,19 @@ const GO_MAX_FRAME: u32 = 1 << 20;
 pub const GO_INITIAL_CONCURRENT: u32 = 100;
 /// What Go's client takes for it where the server's SETTINGS do not say.
 pub const GO_DEFAULT_CONCURRENT: u32 = 1000;
-/// Fragments of a header block that are accepted: a block without end is hostile.
-const MAX_HEADER_BLOCK: usize = 1 << 20;
+/// How long a peer may take no octet. Requests are small: after this it is as good as dead.
+const WRITE_BOUND: Duration = Duration::from_secs(5);
+/// How long the last words to a peer, and the end of the connection, may take.
+const PARTING_BOUND: Duration = Duration::from_millis(200);
 
 /// Bounds of one [`H2::fetch`].
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// When to stop, whatever is open.
     pub total: Duration,
+    /// When to stop what still makes progress: such exchanges end as [`Outcome::Stopped`]. What makes
+    /// none is watched on, until `stall` or `total` says what it is.
+    pub enough: Option<Duration>,
     /// After this long without a byte a PING is sent, and waited for as long again.
     pub stall: Duration,
     /// The most streams to have open at once, besides what the server allows.
@@ -61,6 +68,9 @@ pub struct H2 {
     dead: Option<NetError>,
     settings_seen: bool,
     last_read: Instant,
+    last_ping_answer: Option<Instant>,
+    /// When the call that is under way has to be over: no write may take longer.
+    until: Instant,
     /// Everything seen so far.
     pub seen: H2Seen,
 }
@@ -89,6 +99,8 @@ impl H2 {
             dead: None,
             settings_seen: false,
             last_read: now,
+            last_ping_answer: None,
+            until: now + WRITE_BOUND,
             seen: H2Seen::default(),
         };
         h2.out.extend_from_slice(PREFACE);
@@ -120,9 +132,9 @@ impl H2 {
 
     /// Waits for the server's first SETTINGS.
     pub async fn wait_settings(&mut self, bound: Duration) {
-        let until = Instant::now() + bound;
+        self.until = Instant::now() + bound;
         while !self.settings_seen && self.dead.is_none() {
-            if !self.read_until(until).await {
+            if !self.read_until(self.until).await || Instant::now() >= self.until {
                 return;
             }
         }
@@ -131,38 +143,49 @@ impl H2 {
     /// Sends `requests`, as many at once as `bounds` and the server allow, and reads until all are
     /// done or a bound is met. One exchange for each request, in their order.
     pub async fn fetch(&mut self, requests: &[Request], bounds: Bounds) -> Vec<Exchange> {
-        let until = Instant::now() + bounds.total;
-        self.last_read = Instant::now();
+        let started = Instant::now();
+        let until = started + bounds.total;
+        let enough = |now: Instant| bounds.enough.is_some_and(|enough| now > started + enough);
+        self.until = until;
+        self.last_read = started;
+        // The answer to an earlier call's PING would say nothing about these requests.
+        self.ping = None;
         let mut done: Vec<Option<Exchange>> = requests.iter().map(|_| None).collect();
         let mut next = 0;
         loop {
-            while next < requests.len() && self.is_usable() && self.streams.len() < self.room(bounds.concurrency) {
+            // What has ended makes room.
+            self.collect(&mut done);
+            while next < requests.len()
+                && self.is_usable()
+                && !enough(Instant::now())
+                && self.streams.len() < self.room(bounds.concurrency)
+            {
                 self.send(&requests[next], next);
                 next += 1;
             }
             self.flush().await;
             self.collect(&mut done);
-            if self.streams.is_empty() && (next == requests.len() || !self.is_usable()) {
+            if self.streams.is_empty() && (next == requests.len() || !self.is_usable() || enough(Instant::now())) {
                 break;
             }
-            let quiet_until = match self.ping {
-                None => self.last_read + bounds.stall,
-                Some((_, sent)) => sent + bounds.stall,
-            };
-            if self.read_until(until.min(quiet_until)).await {
-                continue;
-            }
-            if self.dead.is_some() {
-                continue;
-            }
+            // Octets that came after the PING count: its answer may wait behind them.
+            let quiet_since = self.ping.map_or(self.last_read, |(_, sent)| self.last_read.max(sent));
+            let quiet_until = quiet_since + bounds.stall;
+            let data_before = self.last_data();
+            let read = self.read_until(until.min(quiet_until)).await;
             let now = Instant::now();
-            if now >= until || self.ping.is_some() {
-                let answered = if self.ping.is_some() { Some(false) } else { None };
-                self.stop_all(answered, &mut done);
-                break;
+            if read && enough(now) && self.last_data() > data_before {
+                self.stop_all(&Outcome::Stopped, &mut done);
             }
-            if self.ping_answered_since(self.last_data()) {
-                self.stop_all(Some(true), &mut done);
+            if self.dead.is_some() || (read && now < until) {
+                continue;
+            }
+            let unanswered = self.ping.is_some();
+            let answered = self.last_ping_answer.is_some_and(|at| at > self.last_data());
+            if now >= until || unanswered || answered {
+                let waited = self.ping.is_some_and(|(_, sent)| now >= sent + bounds.stall);
+                let ping_answered = if answered { Some(true) } else { waited.then_some(false) };
+                self.stop_all(&Outcome::Stalled { ping_answered }, &mut done);
                 break;
             }
             self.send_ping();
@@ -175,11 +198,12 @@ impl H2 {
     /// Measures one PING round trip.
     pub async fn ping(&mut self, bound: Duration) -> Option<Duration> {
         let until = Instant::now() + bound;
+        self.until = until;
         self.send_ping();
         let before = self.seen.pings.len();
         self.flush().await;
         while self.dead.is_none() && self.seen.pings.len() == before {
-            if !self.read_until(until).await {
+            if !self.read_until(until).await || Instant::now() >= until {
                 self.ping = None;
                 return None;
             }
@@ -192,9 +216,10 @@ impl H2 {
     pub async fn idle(&mut self, how_long: Duration) -> Option<Duration> {
         let started = Instant::now();
         let until = started + how_long;
+        self.until = until;
         let goaways = self.seen.goaways.len();
         while self.dead.is_none() && self.seen.goaways.len() == goaways {
-            if !self.read_until(until).await {
+            if !self.read_until(until).await || Instant::now() >= until {
                 break;
             }
         }
@@ -204,9 +229,10 @@ impl H2 {
     /// Says GOAWAY and closes.
     pub async fn close(mut self) -> H2Seen {
         if self.dead.is_none() {
+            self.until = Instant::now() + PARTING_BOUND;
             self.queue(&Frame::GoAway { last_stream_id: 0, code: ErrorCode::NoError, debug_data: Vec::new() });
             self.flush().await;
-            let _ = tokio::time::timeout(Duration::from_millis(200), self.io.shutdown()).await;
+            let _ = tokio::time::timeout(PARTING_BOUND, self.io.shutdown()).await;
         }
         self.seen
     }
@@ -238,7 +264,14 @@ impl H2 {
         fields.push(HeaderField::new("user-agent", USER_AGENT));
         let mut fragment = Vec::with_capacity(128);
         self.encoder.encode(&fields, &mut fragment);
-        self.queue(&Frame::Headers { stream_id, fragment, priority: None, end_stream: true, end_headers: true, padding: None });
+        // The server's SETTINGS_MAX_FRAME_SIZE is never less than this.
+        let mut parts = fragment.chunks(goferry_wire::h2::DEFAULT_MAX_FRAME_SIZE as usize);
+        let first = parts.next().unwrap_or_default().to_vec();
+        let end_headers = parts.len() == 0;
+        self.queue(&Frame::Headers { stream_id, fragment: first, priority: None, end_stream: true, end_headers, padding: None });
+        while let Some(part) = parts.next() {
+            self.queue(&Frame::Continuation { stream_id, fragment: part.to_vec(), end_headers: parts.len() == 0 });
+        }
         self.streams.push(Stream::new(request, index, stream_id, self.epoch.elapsed()));
         self.seen.requests += 1;
         self.seen.most_open = self.seen.most_open.max(self.streams.len());
@@ -254,10 +287,6 @@ impl H2 {
         self.streams.iter().map(|stream| stream.last_progress).max().unwrap_or(self.epoch)
     }
 
-    fn ping_answered_since(&self, since: Instant) -> bool {
-        self.seen.last_ping_answer.is_some_and(|at| at > since)
-    }
-
     fn queue(&mut self, frame: &Frame) {
         frame.encode(&mut self.out);
     }
@@ -267,27 +296,52 @@ impl H2 {
             return;
         }
         let bytes = std::mem::take(&mut self.out);
-        // Requests are small; a peer that does not take them within this time is as good as dead.
-        let bound = Duration::from_secs(5);
-        let write = async {
-            self.io.write_all(&bytes).await?;
-            self.io.flush().await
-        };
-        match tokio::time::timeout(bound, write).await {
+        let left = self.until.saturating_duration_since(Instant::now());
+        let bound = left.clamp(PARTING_BOUND, WRITE_BOUND);
+        match tokio::time::timeout(bound, write_all(&mut self.io, &bytes)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.lost_by(&error, "writing HTTP/2 frames"),
+            Ok(Err(error)) => {
+                // What the peer said before it closed is still to be read: most of all a GOAWAY.
+                self.read_rest().await;
+                self.lost_by(&error, "writing HTTP/2 frames");
+            }
             Err(_) => self.lost(NetError::timed_out(Phase::Http2, Party::Upstream, "writing HTTP/2 frames", bound)),
         }
     }
 
+    /// Reads what is left on a connection that takes no more bytes.
+    async fn read_rest(&mut self) {
+        let mut buffer = [0u8; 32 * 1024];
+        for _ in 0..64 {
+            match tokio::time::timeout(Duration::from_millis(200), self.io.read(&mut buffer)).await {
+                Ok(Ok(count @ 1..)) => self.take(&buffer[..count]),
+                _ => return,
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.decoder.push(bytes);
+        while let Some(frame) = self.decoder.next() {
+            match frame {
+                Ok(frame) => self.handle(frame),
+                Err(error) => self.malformed(&error),
+            }
+            if self.dead.is_some() {
+                break;
+            }
+        }
+    }
+
     /// Reads once and handles what came. `false` when `until` passed, or the connection is dead.
+    /// Where octets are always there it may be `true` past `until`: callers look at the clock.
     async fn read_until(&mut self, until: Instant) -> bool {
         self.flush().await;
         if self.dead.is_some() {
             return false;
         }
         let mut buffer = [0u8; 32 * 1024];
-        let read = tokio::time::timeout_at(until.into(), self.io.read(&mut buffer)).await;
+        let read = tokio::time::timeout_at(until, self.io.read(&mut buffer)).await;
         match read {
             Err(_) => return false,
             Ok(Ok(0)) => {
@@ -296,15 +350,9 @@ impl H2 {
             Ok(Err(error)) => self.lost_by(&error, "reading HTTP/2 frames"),
             Ok(Ok(count)) => {
                 self.last_read = Instant::now();
-                self.decoder.push(&buffer[..count]);
-                while let Some(frame) = self.decoder.next() {
-                    match frame {
-                        Ok(frame) => self.handle(frame),
-                        Err(error) => self.broken(error.code, error.to_string()),
-                    }
-                    if self.dead.is_some() {
-                        break;
-                    }
+                self.take(&buffer[..count]);
+                if self.dead.is_some() {
+                    self.part().await;
                 }
                 self.flush().await;
             }
@@ -312,176 +360,10 @@ impl H2 {
         true
     }
 
-    fn handle(&mut self, frame: Frame) {
-        let now = self.epoch.elapsed();
-        if self.seen.first_frame.is_none() {
-            self.seen.first_frame = Some((frame.header().kind.to_string(), now));
-            if !matches!(frame, Frame::Settings { ack: false, .. }) {
-                let text = format!("the first frame is {}, not SETTINGS (RFC 9113, section 3.4)", frame.header().kind);
-                self.seen.bad_preface = true;
-                return self.broken(ErrorCode::ProtocolError, text);
-            }
-        }
-        if let (Some((stream_id, ..)), false) = (&self.block, matches!(frame, Frame::Continuation { .. })) {
-            let text = format!("a frame inside the header block of stream {stream_id} (RFC 9113, section 6.10)");
-            return self.broken(ErrorCode::ProtocolError, text);
-        }
-        match frame {
-            Frame::Settings { ack: true, .. } => self.seen.settings_acked = true,
-            Frame::Settings { ack: false, settings } => self.settings(settings, now),
-            Frame::Ping { ack: false, data } => self.queue(&Frame::Ping { ack: true, data }),
-            Frame::Ping { ack: true, data } => {
-                if let Some((number, sent)) = self.ping
-                    && data == number.to_be_bytes()
-                {
-                    self.seen.pings.push(sent.elapsed());
-                    self.seen.last_ping_answer = Some(Instant::now());
-                    self.ping = None;
-                }
-            }
-            Frame::GoAway { last_stream_id, code, debug_data } => self.goaway(last_stream_id, code, &debug_data, now),
-            Frame::RstStream { stream_id, code } => self.reset(stream_id, code, now),
-            Frame::WindowUpdate { .. } => self.seen.window_updates += 1,
-            Frame::Headers { stream_id, fragment, end_stream, end_headers, .. } => {
-                if end_headers { self.headers(stream_id, &fragment, end_stream, now) } else { self.block = Some((stream_id, fragment, end_stream)) }
-            }
-            Frame::Continuation { stream_id, fragment, end_headers } => self.continuation(stream_id, &fragment, end_headers, now),
-            Frame::Data { stream_id, data, end_stream, padding } => {
-                let counted = data.len() + padding.map_or(0, |octets| 1 + usize::from(octets));
-                self.data(stream_id, &data, counted, end_stream, now);
-            }
-            Frame::PushPromise { .. } => {
-                self.broken(ErrorCode::ProtocolError, "PUSH_PROMISE, though ENABLE_PUSH is 0 (RFC 9113, section 6.6)".into());
-            }
-            Frame::Priority { .. } | Frame::Unknown { .. } => {}
-        }
-    }
-
-    fn settings(&mut self, settings: Settings, now: Duration) {
-        if let Err(invalid) = settings.validate_from_server() {
-            self.seen.bad_preface |= !self.settings_seen;
-            if self.seen.settings.is_none() {
-                self.seen.settings = Some((settings, now));
-            }
-            return self.broken(invalid.code, invalid.to_string());
-        }
-        if let Some(size) = settings.header_table_size() {
-            self.encoder.set_table_size(size.min(4096));
-        }
-        if !self.settings_seen {
-            self.settings_seen = true;
-            self.seen.settings = Some((settings, now));
-        } else if let Some((kept, _)) = &mut self.seen.settings
-            && kept.len() < 256
-        {
-            settings.iter().take(16).for_each(|(id, value)| kept.push(id, value));
-        }
-        self.queue(&Frame::Settings { ack: true, settings: Settings::new() });
-    }
-
-    fn goaway(&mut self, last_stream_id: u32, code: ErrorCode, debug: &[u8], now: Duration) {
-        if self.seen.goaways.len() >= 8 {
-            return self.broken(ErrorCode::EnhanceYourCalm, "more than 8 GOAWAY frames".into());
-        }
-        self.seen.goaways.push(GoAwaySeen {
-            code: code.to_string(),
-            last_stream_id,
-            debug: String::from_utf8_lossy(&debug[..debug.len().min(200)]).escape_debug().to_string(),
-            after_requests: self.seen.requests,
-            at: now,
-        });
-        for stream in &mut self.streams {
-            if stream.exchange.stream_id > last_stream_id {
-                stream.end(Outcome::GoneAway { code: code.to_string(), last_stream_id }, now);
-            }
-        }
-    }
-
-    fn reset(&mut self, stream_id: u32, code: ErrorCode, now: Duration) {
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.exchange.stream_id == stream_id) else { return };
-        let seen = ResetSeen {
-            code: code.to_string(),
-            inside_body: stream.exchange.body_bytes > 0,
-            after_headers: stream.exchange.status.is_some(),
-            body_bytes: stream.exchange.body_bytes,
-            path: stream.exchange.path.clone(),
-        };
-        if self.seen.resets.len() < 64 {
-            self.seen.resets.push(seen);
-        }
-        stream.end(Outcome::Reset { code: code.to_string() }, now);
-    }
-
-    fn continuation(&mut self, stream_id: u32, fragment: &[u8], end_headers: bool, now: Duration) {
-        let Some((block_stream, mut block, end_stream)) = self.block.take() else {
-            return self.broken(ErrorCode::ProtocolError, "CONTINUATION without HEADERS (RFC 9113, section 6.10)".into());
-        };
-        if block_stream != stream_id || block.len() + fragment.len() > MAX_HEADER_BLOCK {
-            let text = format!("the header block of stream {block_stream} has no end, or goes on in another stream");
-            return self.broken(ErrorCode::EnhanceYourCalm, text);
-        }
-        block.extend_from_slice(fragment);
-        if end_headers {
-            self.headers(stream_id, &block, end_stream, now);
-        } else {
-            self.block = Some((block_stream, block, end_stream));
-        }
-    }
-
-    fn headers(&mut self, stream_id: u32, block: &[u8], end_stream: bool, now: Duration) {
-        // Every block must be decoded, known stream or not: the table is the connection's.
-        let fields = match self.hpack.decode(block) {
-            Ok(fields) => fields,
-            Err(error) => {
-                self.seen.hpack_broken = true;
-                return self.broken(ErrorCode::CompressionError, error.to_string());
-            }
-        };
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.exchange.stream_id == stream_id) else { return };
-        let stop = stream.headers(&fields, end_stream, now);
-        if stop {
-            self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel });
-        }
-    }
-
-    fn data(&mut self, stream_id: u32, data: &[u8], counted: usize, end_stream: bool, now: Duration) {
-        if let Some(increment) = self.inflow.consume(counted) {
-            self.queue(&Frame::WindowUpdate { stream_id: 0, increment });
-        }
-        let Some(stream) = self.streams.iter_mut().find(|stream| stream.exchange.stream_id == stream_id) else { return };
-        if stream.exchange.status.is_none() {
-            return self.broken(ErrorCode::ProtocolError, "DATA before HEADERS (RFC 9113, section 8.1)".into());
-        }
-        let (stop, update) = stream.data(data, counted, end_stream, now);
-        if stop {
-            self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel });
-        } else if let (Some(increment), false) = (update, end_stream) {
-            self.queue(&Frame::WindowUpdate { stream_id, increment });
-        }
-    }
-
-    /// The peer broke the protocol: GOAWAY with the code, and the connection is over.
-    fn broken(&mut self, code: ErrorCode, text: String) {
-        self.seen.protocol_error = Some(text.clone());
-        self.seen.protocol_error_code = Some(code.to_string());
-        self.lost(NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, text));
-    }
-
-    fn lost_by(&mut self, error: &std::io::Error, what: &str) {
-        self.lost(NetError::io(Phase::Http2, Party::Upstream, what, error));
-    }
-
-    fn lost(&mut self, error: NetError) {
-        let now = self.epoch.elapsed();
-        for stream in &mut self.streams {
-            let outcome = match self.seen.goaways.last() {
-                Some(goaway) => Outcome::GoneAway { code: goaway.code.clone(), last_stream_id: goaway.last_stream_id },
-                None => Outcome::Lost(error.clone()),
-            };
-            stream.end(outcome, now);
-        }
-        self.seen.ended = Some((error.clone(), now));
-        self.dead.get_or_insert(error);
+    /// Sends the last words, where there are some, to a peer that broke the protocol.
+    async fn part(&mut self) {
+        let bytes = std::mem::take(&mut self.out);
+        let _ = tokio::time::timeout(PARTING_BOUND, write_all(&mut self.io, &bytes)).await;
     }
 
     fn collect(&mut self, done: &mut [Option<Exchange>]) {
@@ -496,16 +378,21 @@ impl H2 {
         }
     }
 
-    fn stop_all(&mut self, ping_answered: Option<bool>, done: &mut [Option<Exchange>]) {
+    fn stop_all(&mut self, outcome: &Outcome, done: &mut [Option<Exchange>]) {
         let now = self.epoch.elapsed();
         for index in 0..self.streams.len() {
-            self.streams[index].end(Outcome::Stalled { ping_answered }, now);
+            self.streams[index].end(outcome.clone(), now);
             let stream_id = self.streams[index].exchange.stream_id;
             self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel });
         }
         self.ping = None;
         self.collect(done);
     }
+}
+
+async fn write_all(io: &mut BoxStream, bytes: &[u8]) -> std::io::Result<()> {
+    io.write_all(bytes).await?;
+    io.flush().await
 }
 
 /// How goferry names itself: RFC 9110, section 10.1.5.

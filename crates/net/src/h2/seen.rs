@@ -1,6 +1,6 @@
 //! What a connection showed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goferry_wire::h2::Settings;
 
@@ -45,7 +45,7 @@ pub struct H2Seen {
     pub settings: Option<(Settings, Duration)>,
     /// The server acknowledged this side's settings.
     pub settings_acked: bool,
-    /// The server's preface broke the protocol: not SETTINGS, or a value that is not allowed.
+    /// The server's preface is one that Go's client refuses: not SETTINGS, or a value that is not allowed.
     pub bad_preface: bool,
     /// Header compression got out of step.
     pub hpack_broken: bool,
@@ -55,8 +55,6 @@ pub struct H2Seen {
     pub resets: Vec<ResetSeen>,
     /// PING round trips.
     pub pings: Vec<Duration>,
-    /// When the last PING was answered.
-    pub last_ping_answer: Option<Instant>,
     /// WINDOW_UPDATE frames.
     pub window_updates: u32,
     /// Requests sent.

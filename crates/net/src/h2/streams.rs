@@ -1,8 +1,10 @@
 //! One open stream, and flow control of what comes in.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use goferry_wire::h2::ErrorScope;
 use goferry_wire::hpack::HeaderField;
+use tokio::time::Instant;
 
 use super::GO_STREAM_WINDOW;
 use crate::error::{ErrorKind, NetError, Party, Phase};
@@ -32,6 +34,9 @@ impl Inflow {
         Some(std::mem::take(&mut self.unsent))
     }
 }
+
+/// What is wrong with a header list, and what it ends with Go's client.
+pub(super) type BadHeaders = (ErrorScope, &'static str);
 
 /// An open stream.
 #[derive(Debug)]
@@ -66,37 +71,46 @@ impl Stream {
         }
     }
 
+    /// Whether this is stream `stream_id`, and not at its end.
+    pub(super) fn is_open(&self, stream_id: u32) -> bool {
+        self.exchange.stream_id == stream_id && !self.ended
+    }
+
     /// Takes a header list. `true` when this side has enough and the stream is to be cancelled.
-    pub(super) fn headers(&mut self, fields: &[HeaderField], end_stream: bool, now: Duration) -> bool {
+    ///
+    /// # Errors
+    /// What is wrong with it, and what has to end.
+    pub(super) fn headers(&mut self, fields: &[HeaderField], end_stream: bool, now: Duration) -> Result<bool, BadHeaders> {
         self.last_progress = Instant::now();
-        let since_sent = now.saturating_sub(self.exchange.sent);
-        if self.exchange.status.is_none() {
-            let status = fields.iter().find(|field| field.name == b":status");
-            let status = status.and_then(|field| std::str::from_utf8(&field.value).ok()?.parse::<u16>().ok());
-            let Some(status) = status.filter(|status| (100..1000).contains(status)) else {
-                let text = "response headers without a valid :status (RFC 9113, section 8.3.2)";
-                self.end(Outcome::Lost(NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, text)), now);
-                return true;
-            };
-            if status < 200 {
-                return false;
+        if self.exchange.status.is_some() {
+            if !end_stream {
+                return Err((ErrorScope::Connection, "trailers without END_STREAM (RFC 9113, section 8.1)"));
             }
-            self.exchange.status = Some(status);
-            self.exchange.ttfb = Some(since_sent);
-            let plain = fields.iter().filter(|field| !field.name.starts_with(b":"));
-            plain.for_each(|field| self.exchange.push_header(&field.name, &field.value));
+            self.finish(now);
+            return Ok(false);
         }
+        let status = fields.iter().find(|field| field.name == b":status");
+        let status = status.filter(|field| field.value.len() == 3 && field.value.iter().all(u8::is_ascii_digit));
+        let status = status.and_then(|field| std::str::from_utf8(&field.value).ok()?.parse::<u16>().ok());
+        let Some(status) = status.filter(|status| *status >= 100) else {
+            return Err((ErrorScope::Stream, "response headers without a valid :status (RFC 9113, section 8.3.2)"));
+        };
+        if status < 200 {
+            let text = "an interim response with END_STREAM (RFC 9113, section 8.1)";
+            return if end_stream { Err((ErrorScope::Stream, text)) } else { Ok(false) };
+        }
+        self.exchange.status = Some(status);
+        self.exchange.ttfb = Some(now.saturating_sub(self.exchange.sent));
+        let plain = fields.iter().filter(|field| !field.name.starts_with(b":"));
+        plain.for_each(|field| self.exchange.push_header(&field.name, &field.value));
         if end_stream {
             self.finish(now);
         }
-        self.stop_if_enough(now)
+        Ok(self.stop_if_enough(now))
     }
 
     /// Takes data. Whether to cancel, and what to give back to the window.
     pub(super) fn data(&mut self, data: &[u8], counted: usize, end_stream: bool, now: Duration) -> (bool, Option<u32>) {
-        if self.ended {
-            return (false, None);
-        }
         self.last_progress = Instant::now();
         self.exchange.push_body(data, self.keep, now.saturating_sub(self.exchange.sent));
         if end_stream {
@@ -106,8 +120,18 @@ impl Stream {
     }
 
     fn finish(&mut self, now: Duration) {
-        let short = self.exchange.content_length().is_some_and(|length| self.exchange.body_bytes < length);
-        self.end(if short { Outcome::Truncated } else { Outcome::Complete }, now);
+        let without_body = matches!(self.exchange.status, Some(204 | 304));
+        let announced = self.exchange.content_length().filter(|_| !without_body);
+        let had = self.exchange.body_bytes;
+        let outcome = match announced {
+            Some(length) if had < length => Outcome::Truncated,
+            Some(length) if had > length => {
+                let text = format!("{had} octets of body where Content-Length says {length} (RFC 9113, section 8.1.1)");
+                Outcome::Lost(NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, text))
+            }
+            _ => Outcome::Complete,
+        };
+        self.end(outcome, now);
     }
 
     fn stop_if_enough(&mut self, now: Duration) -> bool {
