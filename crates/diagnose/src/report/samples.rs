@@ -71,7 +71,7 @@ pub(super) fn unreachable() -> Report {
         why: "The go command has no other entry in GOPROXY to go on with.".to_owned(),
         cost: None,
         remedies: vec![Remedy {
-            place: "the machine of the module proxy: is anything listening".to_owned(),
+            place: "the module proxy's machine: see what listens".to_owned(),
             commands: vec!["ss -ltn 'sport = :9'".to_owned()],
             config: None,
             valid_for: "Linux".to_owned(),
