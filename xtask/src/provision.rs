@@ -24,7 +24,7 @@ pub(crate) struct Provided {
 pub(crate) enum ProvisionError {
     /// Programs that only root can install.
     #[error(
-        "the tests need {programs}, which are missing here; run as root:\n    apt-get install -y --no-install-recommends {packages}"
+        "the tests need {programs}, which are missing here; run as root:\n    apt-get update && apt-get install -y --no-install-recommends {packages}"
     )]
     Missing {
         /// The programs.
