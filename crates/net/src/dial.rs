@@ -1,9 +1,10 @@
 //! The TCP handshake, with a bound.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::error::{NetError, Party, Phase};
 

@@ -1,9 +1,10 @@
 //! CONNECT through a forward proxy (RFC 9110 section 9.3.6).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use goferry_wire::http1::{HeadLimits, HeadReader, ResponseHead};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::h2::USER_AGENT;

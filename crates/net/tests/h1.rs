@@ -6,7 +6,7 @@ use goferry_net::h1::{Bounds, H1};
 use goferry_net::{ErrorKind, Exchange, NetError, Outcome, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-const BOUNDS: Bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1) };
+const BOUNDS: Bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1), enough: None };
 
 fn against<F: Future<Output = ()> + Send + 'static>(script: impl FnOnce(DuplexStream) -> F + Send + 'static) -> H1 {
     let (client, server) = tokio::io::duplex(64 * 1024);

@@ -309,15 +309,21 @@ impl H2 {
         }
     }
 
-    /// Reads what is left on a connection that takes no more bytes.
+    /// Reads what is left on a connection that takes no more octets.
     async fn read_rest(&mut self) {
+        let until = Instant::now() + PARTING_BOUND;
         let mut buffer = [0u8; 32 * 1024];
-        for _ in 0..64 {
-            match tokio::time::timeout(Duration::from_millis(200), self.io.read(&mut buffer)).await {
-                Ok(Ok(count @ 1..)) => self.take(&buffer[..count]),
+        while self.dead.is_none() && Instant::now() < until {
+            match tokio::time::timeout_at(until, self.io.read(&mut buffer)).await {
+                Ok(Ok(0)) => self.closed(),
+                Ok(Ok(count)) => self.take(&buffer[..count]),
                 _ => return,
             }
         }
+    }
+
+    fn closed(&mut self) {
+        self.lost(NetError::new(Phase::Http2, ErrorKind::Closed, Party::Upstream, "the server closed the connection"));
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -344,9 +350,7 @@ impl H2 {
         let read = tokio::time::timeout_at(until, self.io.read(&mut buffer)).await;
         match read {
             Err(_) => return false,
-            Ok(Ok(0)) => {
-                self.lost(NetError::new(Phase::Http2, ErrorKind::Closed, Party::Upstream, "the server closed the connection"));
-            }
+            Ok(Ok(0)) => self.closed(),
             Ok(Err(error)) => self.lost_by(&error, "reading HTTP/2 frames"),
             Ok(Ok(count)) => {
                 self.last_read = Instant::now();

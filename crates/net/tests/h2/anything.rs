@@ -40,7 +40,7 @@ async fn h2_client(io: tokio::io::DuplexStream) {
     let Ok(mut h2) = H2::start(Box::new(io), "goproxy.example.com").await else { return };
     h2.wait_settings(Duration::from_millis(100)).await;
     let requests: Vec<Request> = (0..5).map(|n| Request { keep: 10, ..Request::get(format!("/{n}")) }).collect();
-    let bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1), concurrency: 3 };
+    let bounds = Bounds { total: Duration::from_secs(5), enough: None, stall: Duration::from_secs(1), concurrency: 3 };
     assert_eq!(h2.fetch(&requests, bounds).await.len(), requests.len());
     h2.ping(Duration::from_millis(100)).await;
     h2.idle(Duration::from_millis(100)).await;
@@ -106,7 +106,7 @@ proptest! {
         run(pieces, closes, |io| async move {
             let started = Instant::now();
             let mut h1 = h1::H1::new(Box::new(io), "goproxy.example.com");
-            let bounds = h1::Bounds { total: Duration::from_secs(3), stall: Duration::from_secs(1) };
+            let bounds = h1::Bounds { total: Duration::from_secs(3), stall: Duration::from_secs(1), enough: None };
             while h1.is_usable() && started.elapsed() < Duration::from_secs(20) {
                 h1.fetch(&Request { keep: 10, ..Request::get("/x") }, bounds).await;
             }

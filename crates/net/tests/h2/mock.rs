@@ -34,7 +34,7 @@ pub(crate) async fn against<F: Future<Output = ()> + Send + 'static>(script: imp
 
 /// 10 s in all, 1 s of silence, 100 streams.
 pub(crate) const BOUNDS: Bounds =
-    Bounds { total: Duration::from_secs(10), stall: Duration::from_secs(1), concurrency: 100 };
+    Bounds { total: Duration::from_secs(10), enough: None, stall: Duration::from_secs(1), concurrency: 100 };
 
 /// Fetches `/0`, `/1` and so on at once, keeping a little of each body.
 pub(crate) async fn fetch(h2: &mut H2, count: usize) -> Vec<Exchange> {
