@@ -168,7 +168,7 @@ fn a_folder_that_cannot_be_read_is_an_error_not_a_panic() {
     let ran = world.run(&["doctor", "closed", "--proxy", &dead()]);
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     // Root reads it all the same.
-    assert!(matches!(ran.code, Some(1 | 2 | 3)), "{ran:?}");
+    assert!(matches!(ran.code, Some(1..=3)), "{ran:?}");
     assert!(!ran.err.contains("panicked"), "{ran:?}");
 }
 
@@ -408,4 +408,44 @@ fn the_lab_runs_a_command_and_counts_for_it() {
     let ran = run(&["lab", "run", "http1-only", "--", "/bin/sh", "-c", "test -f go.mod && echo $GOPROXY; exit 7"]);
     assert_eq!(ran.code, Some(7), "{ran:?}");
     assert!(ran.out.starts_with("https://127.0.0.1:") && ran.out.contains("requests         0"), "{ran:?}");
+}
+
+#[test]
+fn the_lab_links_two_sides_for_a_command_or_says_that_it_needs_root() {
+    let world = World::new();
+    let ran = world.run(&[
+        "lab",
+        "link",
+        "--rtt",
+        "5ms",
+        "--server",
+        "exec sleep 60",
+        "--",
+        "/bin/sh",
+        "-c",
+        "echo $GOFERRY_SERVER_ADDR; exit 7",
+    ]);
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!((ran.code, ran.out.as_str()), (Some(7), "10.66.2.1\n"), "{ran:?}");
+        assert!(ran.err.contains("RTT 5 ms") && ran.err.contains("congestion control cubic"), "{ran:?}");
+    } else {
+        assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""), "{ran:?}");
+        assert!(ran.err.contains("needs root"), "{ran:?}");
+    }
+}
+
+#[test]
+fn the_demo_needs_go_and_shows_it_beside_doctor() {
+    let world = World::new();
+    let without = Ran::of(&world.command(&["demo"]).env("PATH", world.home.path()).output().unwrap());
+    assert_eq!((without.code, without.out.as_str()), (Some(3), ""), "{without:?}");
+
+    let output = world.command(&["demo"]).env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
+    let ran = Ran::of(&output);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let row = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    let numbers: Vec<u64> = row("connections").split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [with, _, without] = numbers[..] else { panic!("{}", ran.out) };
+    assert!(with > 2 * without, "a connection for each request with the fault: {}", ran.out);
+    assert!(ran.out.contains("http1-connection-close") && ran.out.contains("What doctor says:"), "{}", ran.out);
 }

@@ -5,7 +5,9 @@
 
 use crate::finding::{Finding, Remedy, Severity};
 
-use super::text::{ascii, bytes, clip, count, fold, harmless, harmless_lines, number, plural, seconds, seconds_range};
+use super::text::{
+    ascii, bytes, capital, clip, count, fold, harmless, harmless_lines, number, plural, seconds, seconds_range,
+};
 use super::{PathSummary, PredictionSummary, Report};
 use crate::report::chain;
 
@@ -338,9 +340,4 @@ impl Page {
     fn paint(&self, paint: Paint, text: &str) -> String {
         if self.style.color { format!("\x1b[{}m{text}\x1b[0m", paint.code()) } else { text.to_owned() }
     }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }

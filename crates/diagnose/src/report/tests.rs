@@ -164,3 +164,20 @@ fn validator() -> jsonschema::Validator {
     jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("the schema itself: {error}"));
     jsonschema::validator_for(&schema).unwrap()
 }
+
+#[test]
+fn a_slow_network_is_named_and_a_trifle_is_not() {
+    let mut report = samples::healthy();
+    let mut slow = report.findings[0].clone();
+    slow.id = Id::BandwidthLimited;
+    slow.title = "the path carries 2.0 Mbit/s".to_owned();
+    report.findings.push(slow);
+    assert!(
+        report.verdict().todo.ends_with(" is predicted to take 11.9 s. The path carries 2.0 Mbit/s."),
+        "{:?}",
+        report.verdict()
+    );
+    let cost = report.findings[1].cost.as_mut().unwrap();
+    (cost.seconds_min, cost.seconds_max) = (0.1, 0.2);
+    assert!(report.verdict().todo.ends_with(" is predicted to take 11.9 s."), "{:?}", report.verdict());
+}

@@ -3,7 +3,7 @@
 
 use crate::finding::{Finding, Id, Remedy, Severity};
 
-use super::text::{count, millis, plural, seconds, seconds_range};
+use super::text::{capital, count, millis, plural, seconds, seconds_range};
 use super::{PathSummary, Report};
 
 /// What a report comes to.
@@ -69,8 +69,10 @@ impl Report {
             Some(path) => format!("Nothing here is worth a repair: {}", protocol(path)),
             None => "Nothing is wrong with what was looked at; no module proxy was asked".to_owned(),
         };
-        let noted = self.findings.first().filter(|finding| finding.cost.is_some() && finding.id != Id::SerialRequests);
-        let cost = noted.map(|finding| format!(" {}.", finding.title.trim_end_matches('.'))).unwrap_or_default();
+        let cost = self
+            .noted()
+            .map(|finding| format!(" {}.", capital(finding.title.trim_end_matches('.'))))
+            .unwrap_or_default();
         let todo = match (&self.prediction, &self.project) {
             (Some(prediction), Some(project)) => format!(
                 "`go mod download` of {} is predicted to take {}.{cost}",
@@ -87,7 +89,18 @@ impl Report {
         };
         Verdict { severity: None, what, cost: String::new(), todo }
     }
+
+    /// What costs most of the time without being anybody's fault, such as the bandwidth: worth a word where it is a
+    /// fifth of it. That requests are made one after another goes without saying, as it is so everywhere.
+    fn noted(&self) -> Option<&Finding> {
+        let worth = self.prediction.as_ref()?.now_s * NOTED_SHARE;
+        let priced = |finding: &&Finding| finding.cost.as_ref().is_some_and(|cost| cost.seconds_max >= worth);
+        self.findings.iter().filter(|finding| finding.id != Id::SerialRequests).find(priced)
+    }
 }
+
+/// See [`Report::noted`].
+const NOTED_SHARE: f64 = 0.2;
 
 /// `HTTP/2, RTT 52.1 ms`.
 fn protocol(path: &PathSummary) -> String {
