@@ -3,6 +3,8 @@
 mod plan;
 mod write;
 
+use std::path::Path;
+
 use goferry_diagnose::Id;
 use goferry_diagnose::report::text::{ascii, harmless_lines};
 use goferry_env::{Inputs, mask};
@@ -33,7 +35,8 @@ pub(crate) fn run(args: &Fix, printer: &Printer) -> Outcome {
         printer.result(&diff(change, printer))?;
     }
     if !args.apply {
-        printer.note(&format!("Nothing is written yet. To write it: goferry fix {id} --apply"));
+        let dir = if args.dir == Path::new(".") { String::new() } else { format!(" {}", args.dir.display()) };
+        printer.note(&format!("Nothing is written yet. To write it: goferry fix {id} --apply{dir}"));
         return Ok(exit_code::OK);
     }
     for change in &plan.changes {
