@@ -100,9 +100,10 @@ impl NetError {
         NetError { phase, kind: ErrorKind::TimedOut, party, detail }
     }
 
-    /// A system error.
+    /// A system error, or a TLS alert inside one.
     pub fn io(phase: Phase, party: Party, what: &str, error: &io::Error) -> Self {
         let kind = match error.kind() {
+            _ if let Some(alert) = crate::tls::alert_in(error) => ErrorKind::Alert(alert),
             io::ErrorKind::TimedOut => ErrorKind::TimedOut,
             io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ErrorKind::Unreachable,

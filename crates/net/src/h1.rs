@@ -36,6 +36,9 @@ pub struct Bounds {
     pub enough: Option<Duration>,
 }
 
+/// How long to wait for what a server that takes no more octets said before.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
 enum Read {
     Some,
     Ended,
@@ -108,7 +111,28 @@ impl H1 {
         started: Instant,
         exchange: &mut Exchange,
     ) -> Result<Outcome, NetError> {
-        self.write(request).await?;
+        if let Err(failed) = self.write(request).await {
+            // What the server said before it closed says more: an early answer, or a TLS alert.
+            let bounds = Bounds { stall: LAST_WORDS, ..bounds };
+            return match self.receive(request, bounds, started, exchange).await {
+                Ok(Outcome::Stalled { .. }) => Err(failed),
+                Err(error) if matches!(error.kind, ErrorKind::Closed | ErrorKind::Reset) => Err(failed),
+                other => {
+                    exchange.closes = true;
+                    other
+                }
+            };
+        }
+        self.receive(request, bounds, started, exchange).await
+    }
+
+    async fn receive(
+        &mut self,
+        request: &Request,
+        bounds: Bounds,
+        started: Instant,
+        exchange: &mut Exchange,
+    ) -> Result<Outcome, NetError> {
         let mut reader = HeadReader::<ResponseHead>::new(HeadLimits::default());
         let mut body = None;
         let mut input = Vec::new();

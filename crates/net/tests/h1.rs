@@ -234,6 +234,21 @@ async fn a_server_that_takes_no_octet_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_before_a_close_is_read_although_the_request_cannot_be_written() {
+    let (client, mut server) = tokio::io::duplex(4096);
+    let _ = server.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 2\r\n\r\nno").await;
+    drop(server);
+    let mut h1 = H1::new(Box::new(client), "goproxy.example.com");
+    let exchange = fetch(&mut h1).await;
+    assert_eq!((exchange.status, exchange.outcome.clone(), h1.is_usable()), (Some(408), Outcome::Complete, false));
+
+    let (client, server) = tokio::io::duplex(4096);
+    drop(server);
+    let exchange = fetch(&mut H1::new(Box::new(client), "goproxy.example.com")).await;
+    assert!(matches!(exchange.outcome, Outcome::Lost(NetError { kind: ErrorKind::Reset, .. })), "{:?}", exchange.outcome);
+}
+
+#[tokio::test(start_paused = true)]
 async fn stopping_early() {
     for (after, octets) in [(0, 0), (3, 10)] {
         let mut h1 = against(|mut server| async move {

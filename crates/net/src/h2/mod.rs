@@ -317,7 +317,9 @@ impl H2 {
             match tokio::time::timeout_at(until, self.io.read(&mut buffer)).await {
                 Ok(Ok(0)) => self.closed(),
                 Ok(Ok(count)) => self.take(&buffer[..count]),
-                _ => return,
+                // Above all a TLS alert: it says why.
+                Ok(Err(error)) => self.lost_by(&error, "reading HTTP/2 frames"),
+                Err(_) => return,
             }
         }
     }

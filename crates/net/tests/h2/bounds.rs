@@ -5,7 +5,7 @@ use std::time::Duration;
 use goferry_net::h2::{Bounds, H2};
 use goferry_net::{ErrorKind, NetError, Outcome};
 use goferry_wire::h2::{Frame, FrameKind, SettingId, Settings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::mock::{BOUNDS, Mock, against, fetch_one, fetch_within};
 
@@ -65,7 +65,6 @@ impl AsyncWrite for Torrent {
         std::task::Poll::Ready(Ok(()))
     }
 }
-use tokio::io::AsyncWrite;
 
 #[tokio::test]
 async fn octets_that_are_always_there_do_not_outlast_a_bound() {
