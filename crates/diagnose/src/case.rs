@@ -8,7 +8,7 @@ use goferry_net::NetError;
 use goferry_net::exchange::{Exchange, Outcome};
 use goferry_net::h2::H2Seen;
 use goferry_net::resolve::Family;
-use goferry_net::tls::TlsInfo;
+use goferry_net::tls::{Root, TlsInfo};
 
 use crate::observation::{Fact, Http, Load, Observation, PathId, PathInfo, Peer, Route};
 use crate::price::PriceInputs;
@@ -298,8 +298,17 @@ impl<'a> PathView<'a> {
         match (by_header.filter(Server::is_known), by_issuer.filter(Server::is_known)) {
             (Some(server), Some(issuer)) if server.kind != issuer.kind => Some(server),
             (Some(server), _) | (None, Some(server)) => Some(server),
-            (None, None) => self.is_proxied().then(Server::unknown),
+            (None, None) => self.is_proxied().then(|| self.interceptor_by_via()),
         }
+    }
+
+    /// What ends TLS in the origin's place, as its Via in the responses says: Squid writes one, whatever its authority is called.
+    fn interceptor_by_via(&self) -> Server {
+        if self.tls().is_none_or(|tls| tls.verified == Ok(Root::Public)) {
+            return Server::unknown();
+        }
+        let via = self.sent().find_map(|exchange| exchange.header("via"));
+        via.map_or_else(Server::unknown, |via| Server::from_headers(None, Some(via), &[]))
     }
 }
 

@@ -142,9 +142,15 @@ pub(super) fn proxy_refused(ctx: &Context) -> Vec<Remedy> {
         "ConnectPort 443",
         "tinyproxy 1.8 and newer; look at Filter and Allow as well",
     );
+    let filter = write(
+        "the file that Filter in tinyproxy.conf names",
+        format!("^{}$", ctx.host_regex()),
+        "tinyproxy 1.8 and newer, with \"FilterDefaultDeny Yes\"; without it the file lists what is refused: take the line \
+         that matches this host away",
+    );
     let mut all = match ctx.proxy().kind {
         ServerKind::Squid => vec![squid],
-        ServerKind::Tinyproxy => vec![tinyproxy],
+        ServerKind::Tinyproxy => vec![tinyproxy, filter],
         _ => vec![
             write(
                 "the HTTP proxy's rules: ask its owners to allow CONNECT to this",

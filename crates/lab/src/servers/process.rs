@@ -27,6 +27,8 @@ const READY: Duration = Duration::from_secs(30);
 const ENDING: Duration = Duration::from_secs(2);
 /// Pause between two looks at it.
 const STEP: Duration = Duration::from_millis(20);
+/// An access log that has not grown for this time is taken to be complete.
+const QUIET: Duration = Duration::from_millis(150);
 /// What is read of a log at most, from its end, in bytes.
 const MAX_LOG: u64 = 16 << 20;
 /// What an error shows of it, in characters.
@@ -117,10 +119,21 @@ impl RealServer {
         log
     }
 
-    /// A mark in the access log, for [`RealServer::traffic_since`].
+    /// A mark in the access log, for [`RealServer::traffic_since`]. A request is logged when its response is done, by some
+    /// programs a moment later: the log's end is waited for until it no longer moves, 2 s at most.
     #[must_use]
     pub fn mark(&self) -> u64 {
-        fs::metadata(self.access_log()).map_or(0, |metadata| metadata.len())
+        let end = Instant::now() + ENDING;
+        let length = || fs::metadata(self.access_log()).map_or(0, |metadata| metadata.len());
+        let mut before = length();
+        loop {
+            thread::sleep(QUIET);
+            let now = length();
+            if now == before || Instant::now() > end {
+                return now;
+            }
+            before = now;
+        }
     }
 
     /// The requests that the access log shows. mitmproxy and tinyproxy show none.
@@ -129,20 +142,11 @@ impl RealServer {
         self.traffic_since(0)
     }
 
-    /// Those after a mark. A request is logged when its response is done, by some programs a moment later: the log is read
-    /// until it no longer grows.
+    /// Those after a mark.
     #[must_use]
     pub fn traffic_since(&self, mark: u64) -> Traffic {
-        let end = Instant::now() + ENDING;
-        let mut length = self.mark();
-        loop {
-            thread::sleep(8 * STEP);
-            let now = self.mark();
-            if now == length || Instant::now() > end {
-                return Traffic::read(&tail(&self.access_log(), mark));
-            }
-            length = now;
-        }
+        let _end = self.mark();
+        Traffic::read(&tail(&self.access_log(), mark))
     }
 
     /// The certificate of the authority that mitmproxy made for itself.
