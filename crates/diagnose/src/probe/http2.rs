@@ -83,6 +83,7 @@ impl Prober<'_> {
             };
         }
         self.end(client).await;
+        self.zips_across_goaway().await;
         self.several_flows().await;
         if deep {
             self.probe_idle().await;
@@ -204,6 +205,27 @@ impl Prober<'_> {
             return None;
         }
         Some(client.h2.idle(patience).await)
+    }
+
+    /// Where the server ends connections early: whether that breaks responses that are under way. As
+    /// many zips at once as make it send GOAWAY while bodies are coming.
+    async fn zips_across_goaway(&mut self) {
+        let limits = self.facts.iter().filter_map(|fact| match fact {
+            Fact::Http2 { seen, .. } => seen.goaways.first().map(|goaway| goaway.after_requests),
+            _ => None,
+        });
+        let Some(limit) = limits.min().filter(|limit| (2..=30).contains(limit)) else { return };
+        let paths = self.plan.zips(0, limit as usize + 4);
+        if paths.is_empty() {
+            return;
+        }
+        let Some(mut client) = self.open_client().await else { return };
+        let requests = self.requests(&paths, 0, client.trusted);
+        let bounds = self.transfer_bounds(64);
+        for exchange in client.h2.fetch(&requests, bounds).await {
+            self.record(client.number, Http::V2, Load::Large, exchange);
+        }
+        self.end(client).await;
     }
 
     fn transfer_bounds(&self, concurrency: u32) -> Bounds {

@@ -4,6 +4,7 @@ use goferry_net::exchange::Outcome;
 
 use crate::case::Case;
 use crate::finding::{Evidence, Id};
+use crate::observation::Fact;
 use crate::price::Change;
 
 use super::shared::{count, failure};
@@ -30,9 +31,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
                 _ => false,
             })
             .count();
+        let lie = lie(path);
         let per_connection: Vec<u32> = ends.iter().map(|goaway| goaway.after_requests).collect();
         let most = per_connection.iter().copied().max().unwrap_or(0);
-        let failing = broken > 0 || first.code != "NO_ERROR" || !path.serves();
+        let failing = broken > 0 || lie.is_some() || first.code != "NO_ERROR" || !path.serves();
         let effect = if failing { failure(case, path) } else { Effect::Costs(Change::NoGoAway) };
         let mut draft = Draft::new(
             Id::GoawayChurn,
@@ -52,6 +54,12 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         if broken > 0 {
             draft = draft.proof(Evidence::number("responses promised or begun, and cut off by the GOAWAY", broken as f64, ""));
         }
+        if let Some((answered, last)) = lie {
+            draft = draft.proof(Evidence::text(
+                "the last stream id is wrong",
+                format!("stream {answered} had been answered when GOAWAY said that nothing above {last} was processed"),
+            ));
+        }
         if killed > broken {
             draft = draft.proof(Evidence::number("requests to be sent again", (killed - broken) as f64, ""));
         }
@@ -68,4 +76,21 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         );
     }
     drafts
+}
+
+/// A stream that had been answered on a connection whose GOAWAY says that it was not processed, and
+/// the last id that GOAWAY named. RFC 9113 section 6.8 forbids it; Go then gives up responses that
+/// are still coming.
+fn lie(path: crate::case::PathView<'_>) -> Option<(u32, u32)> {
+    path.facts().find_map(|fact| {
+        let Fact::Http2 { connection, seen, .. } = fact else { return None };
+        let last = seen.goaways.first()?.last_stream_id;
+        let answered = path.facts().filter_map(|other| match other {
+            Fact::Exchanged { connection: on, exchange, .. } if on == connection && exchange.status.is_some() => {
+                Some(exchange.stream_id)
+            }
+            _ => None,
+        });
+        answered.max().filter(|answered| *answered > last).map(|answered| (answered, last))
+    })
 }

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) const FAULT: Fault = Fault {
     id: "alpn-none",
     summary: "the server does not answer ALPN",
-    findings: &[Expected::warning("http2-not-offered")],
+    findings: &[Expected::info("http2-not-offered")],
     go: Go::always(Succeeds),
     build: || Scenario {
         universe: UniverseSpec {

@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) const FAULT: Fault = Fault {
     id: "http1-only",
     summary: "the server offers only http/1.1",
-    findings: &[Expected::warning("http2-not-offered")],
+    findings: &[Expected::info("http2-not-offered")],
     go: Go::always(Succeeds),
     build: || Scenario {
         universe: UniverseSpec {

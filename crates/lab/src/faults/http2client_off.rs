@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) const FAULT: Fault = Fault {
     id: "http2client-off",
     summary: "GODEBUG=http2client=0 is set",
-    findings: &[Expected::warning("http2-disabled-by-env")],
+    findings: &[Expected::info("http2-disabled-by-env")],
     go: Go::always(Succeeds),
     build: || Scenario {
         env: &[("GODEBUG", "http2client=0")],

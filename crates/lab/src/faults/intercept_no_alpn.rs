@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) const FAULT: Fault = Fault {
     id: "intercept-no-alpn",
     summary: "a proxy intercepts TLS and does not answer ALPN",
-    findings: &[Expected::warning("http2-stripped-by-proxy")],
+    findings: &[Expected::info("http2-stripped-by-proxy")],
     go: Go::always(Succeeds),
     build: || Scenario {
         universe: UniverseSpec {

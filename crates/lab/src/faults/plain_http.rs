@@ -5,7 +5,7 @@ use super::prelude::*;
 pub(super) const FAULT: Fault = Fault {
     id: "plain-http",
     summary: "the origin speaks plain http",
-    findings: &[Expected::warning("plain-http")],
+    findings: &[Expected::info("plain-http")],
     go: Go::always(Succeeds),
     build: || Scenario {
         universe: UniverseSpec {
