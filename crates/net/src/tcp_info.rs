@@ -33,7 +33,11 @@ impl TcpInfo {
     /// The best estimate of the network's round trip.
     #[must_use]
     pub fn rtt(&self) -> Duration {
-        let least = if self.min_rtt_us == 0 || self.min_rtt_us == u32::MAX { self.rtt_us } else { self.min_rtt_us };
+        let least = if self.min_rtt_us == 0 || self.min_rtt_us == u32::MAX {
+            self.rtt_us
+        } else {
+            self.min_rtt_us
+        };
         Duration::from_micros(u64::from(least))
     }
 }
@@ -63,7 +67,10 @@ fn read(socket: BorrowedFd<'_>) -> Option<TcpInfo> {
     const SIZE: usize = 232;
     let mut raw = [0u8; SIZE];
     let mut length = libc::socklen_t::try_from(SIZE).ok()?;
-    #[expect(unsafe_code, reason = "getsockopt has no safe form for TCP_INFO; the kernel writes at most `length` bytes")]
+    #[expect(
+        unsafe_code,
+        reason = "getsockopt has no safe form for TCP_INFO; the kernel writes at most `length` bytes"
+    )]
     // SAFETY: `raw` is valid for `length` bytes and the descriptor is borrowed for the call.
     let status = unsafe {
         libc::getsockopt(
@@ -78,10 +85,18 @@ fn read(socket: BorrowedFd<'_>) -> Option<TcpInfo> {
         return None;
     }
     let have = length as usize;
-    let u32_at = |at: usize| if at + 4 <= have { u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]) } else { 0 };
+    let u32_at = |at: usize| {
+        if at + 4 <= have {
+            u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])
+        } else {
+            0
+        }
+    };
     let u64_at = |at: usize| {
         let bytes = raw.get(at..at + 8).filter(|_| at + 8 <= have);
-        bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_ne_bytes)
     };
     Some(TcpInfo {
         rcv_mss: u32_at(20),

@@ -12,7 +12,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{PeerIncompatible, CertificateError, ClientConfig, DigitallySignedStruct, HandshakeKind, ProtocolVersion, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, HandshakeKind, PeerIncompatible,
+    ProtocolVersion, RootCertStore, SignatureScheme,
+};
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -104,11 +107,18 @@ impl Roots {
     /// Takes DER certificates. Those that cannot be parsed are left out.
     #[must_use]
     pub fn new(ders: Vec<Vec<u8>>) -> Roots {
-        let ders: Vec<CertificateDer<'static>> = ders.into_iter().map(CertificateDer::from).collect();
+        let ders: Vec<CertificateDer<'static>> =
+            ders.into_iter().map(CertificateDer::from).collect();
         let mut system = RootCertStore::empty();
         system.add_parsable_certificates(ders.iter().cloned());
-        let public = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Roots { system: Arc::new(system), public: Arc::new(public), ders: Arc::new(ders) }
+        let public = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        Roots {
+            system: Arc::new(system),
+            public: Arc::new(public),
+            ders: Arc::new(ders),
+        }
     }
 
     /// How many roots are usable.
@@ -140,19 +150,28 @@ impl TlsClient {
     #[must_use]
     pub fn new(roots: &Roots, alpn: &[&[u8]]) -> TlsClient {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let witness =
-            Arc::new(Witness { roots: roots.clone(), provider: Arc::clone(&provider), seen: Mutex::default() });
+        let witness = Arc::new(Witness {
+            roots: roots.clone(),
+            provider: Arc::clone(&provider),
+            seen: Mutex::default(),
+        });
         let asked = Arc::new(AskedForCert::default());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring supports TLS 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
-            .with_client_cert_resolver(Arc::clone(&asked) as Arc<dyn rustls::client::ResolvesClientCert>);
+            .with_client_cert_resolver(
+                Arc::clone(&asked) as Arc<dyn rustls::client::ResolvesClientCert>
+            );
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.resumption = Resumption::in_memory_sessions(32);
         config.enable_early_data = true;
-        TlsClient { config: Arc::new(config), witness, asked }
+        TlsClient {
+            config: Arc::new(config),
+            witness,
+            asked,
+        }
     }
 
     /// Does the handshake on `stream` for `host` within `bound`.
@@ -166,13 +185,19 @@ impl TlsClient {
         bound: Duration,
     ) -> (Result<(TlsStream<BoxStream>, TlsInfo), NetError>, Duration) {
         let started = Instant::now();
-        let outcome = match tokio::time::timeout(bound, self.handshake_unbounded(stream, host)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let what = format!("TLS handshake with {host}");
-                Err(NetError::timed_out(Phase::Tls, Party::Upstream, &what, bound))
-            }
-        };
+        let outcome =
+            match tokio::time::timeout(bound, self.handshake_unbounded(stream, host)).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    let what = format!("TLS handshake with {host}");
+                    Err(NetError::timed_out(
+                        Phase::Tls,
+                        Party::Upstream,
+                        &what,
+                        bound,
+                    ))
+                }
+            };
         (outcome, started.elapsed())
     }
 
@@ -189,10 +214,17 @@ impl TlsClient {
     ) -> Result<(TlsStream<BoxStream>, TlsInfo), NetError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(|error| {
-            NetError::new(Phase::Tls, ErrorKind::Other, Party::Client, format!("{bare} is no name for TLS: {error}"))
+            NetError::new(
+                Phase::Tls,
+                ErrorKind::Other,
+                Party::Client,
+                format!("{bare} is no name for TLS: {error}"),
+            )
         })?;
         // With tokio-rustls, early data is only sent by a caller that writes it: nothing is here.
-        let connected = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await;
+        let connected = TlsConnector::from(Arc::clone(&self.config))
+            .connect(name, stream)
+            .await;
         let tls = connected.map_err(|error| tls_error(bare, &error, self.asked.was_asked()))?;
         let (_, connection) = tls.get_ref();
         let version = connection.protocol_version();
@@ -200,7 +232,10 @@ impl TlsClient {
         let retried = connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest);
         let tls13 = version == Some(ProtocolVersion::TLSv1_3);
         // A resumed handshake carries no chain: its verdict is the one of the session's first handshake.
-        let (verified, verdict) = self.witness.verdict().unwrap_or((Err(CertProblem::Invalid), String::new()));
+        let (verified, verdict) = self
+            .witness
+            .verdict()
+            .unwrap_or((Err(CertProblem::Invalid), String::new()));
         let info = TlsInfo {
             version: version.map_or_else(String::new, version_name),
             cipher: connection
@@ -208,15 +243,30 @@ impl TlsClient {
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or("unknown")
                 .to_owned(),
-            alpn_offered: self.config.alpn_protocols.iter().map(|protocol| lossy(protocol)).collect(),
+            alpn_offered: self
+                .config
+                .alpn_protocols
+                .iter()
+                .map(|protocol| lossy(protocol))
+                .collect(),
             alpn: connection.alpn_protocol().map(lossy),
-            chain: connection.peer_certificates().unwrap_or_default().iter().take(8).map(summarize).collect(),
+            chain: connection
+                .peer_certificates()
+                .unwrap_or_default()
+                .iter()
+                .take(8)
+                .map(summarize)
+                .collect(),
             verified,
             verdict,
             resumed,
             early_data: connection.is_early_data_accepted(),
             client_cert_requested: self.asked.was_asked(),
-            round_trips: if retried || (!tls13 && !resumed) { 2 } else { 1 },
+            round_trips: if retried || (!tls13 && !resumed) {
+                2
+            } else {
+                1
+            },
         };
         Ok((tls, info))
     }
@@ -236,20 +286,30 @@ fn version_name(version: ProtocolVersion) -> String {
 
 fn tls_error(host: &str, error: &std::io::Error, asked: bool) -> NetError {
     let what = format!("TLS handshake with {host}");
-    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+    let Some(inner) = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    else {
         let mut error = NetError::io(Phase::Tls, Party::Upstream, &what, error);
         if asked {
-            error.detail.push_str(" (after it asked for a client certificate)");
+            error
+                .detail
+                .push_str(" (after it asked for a client certificate)");
         }
         return error;
     };
     let (kind, party) = match inner {
-        rustls::Error::AlertReceived(alert) => (ErrorKind::Alert(alert_name(*alert)), Party::Upstream),
-        // The alert that this side sends.
-        rustls::Error::PeerIncompatible(incompatible) if is_about_version(incompatible) => {
-            (ErrorKind::Alert("protocol_version".to_owned()), Party::Upstream)
+        rustls::Error::AlertReceived(alert) => {
+            (ErrorKind::Alert(alert_name(*alert)), Party::Upstream)
         }
-        rustls::Error::InvalidMessage(_) | rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) => (ErrorKind::Protocol, Party::Upstream),
+        // The alert that this side sends.
+        rustls::Error::PeerIncompatible(incompatible) if is_about_version(incompatible) => (
+            ErrorKind::Alert("protocol_version".to_owned()),
+            Party::Upstream,
+        ),
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::PeerMisbehaved(_)
+        | rustls::Error::PeerIncompatible(_) => (ErrorKind::Protocol, Party::Upstream),
         _ => (ErrorKind::Other, Party::Upstream),
     };
     NetError::new(Phase::Tls, kind, party, format!("{what}: {inner}"))
@@ -267,7 +327,9 @@ pub(crate) fn alert_in(error: &std::io::Error) -> Option<String> {
 /// The alert's name in the TLS registry (RFC 8446 section 6).
 fn alert_name(alert: rustls::AlertDescription) -> String {
     let number = u8::from(alert);
-    AlertDescription(number).name().map_or_else(|| format!("alert {number}"), str::to_owned)
+    AlertDescription(number)
+        .name()
+        .map_or_else(|| format!("alert {number}"), str::to_owned)
 }
 
 /// Whether the two sides have no version of TLS in common.
@@ -293,20 +355,28 @@ fn summarize(der: &CertificateDer<'_>) -> CertSummary {
             names: Vec::new(),
         };
     };
-    let names = cert.subject_alternative_name().ok().flatten().map_or_else(Vec::new, |extension| {
-        let general = extension.value.general_names.iter().take(8);
-        general
-            .filter_map(|name| match name {
-                GeneralName::DNSName(name) => Some(clean(name)),
-                GeneralName::IPAddress(bytes) => match bytes.len() {
-                    4 => <[u8; 4]>::try_from(*bytes).ok().map(|b| std::net::Ipv4Addr::from(b).to_string()),
-                    16 => <[u8; 16]>::try_from(*bytes).ok().map(|b| std::net::Ipv6Addr::from(b).to_string()),
+    let names = cert
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .map_or_else(Vec::new, |extension| {
+            let general = extension.value.general_names.iter().take(8);
+            general
+                .filter_map(|name| match name {
+                    GeneralName::DNSName(name) => Some(clean(name)),
+                    GeneralName::IPAddress(bytes) => match bytes.len() {
+                        4 => <[u8; 4]>::try_from(*bytes)
+                            .ok()
+                            .map(|b| std::net::Ipv4Addr::from(b).to_string()),
+                        16 => <[u8; 16]>::try_from(*bytes)
+                            .ok()
+                            .map(|b| std::net::Ipv6Addr::from(b).to_string()),
+                        _ => None,
+                    },
                     _ => None,
-                },
-                _ => None,
-            })
-            .collect()
-    });
+                })
+                .collect()
+        });
     CertSummary {
         subject: clean(&cert.subject().to_string()),
         issuer: clean(&cert.issuer().to_string()),
@@ -318,7 +388,10 @@ fn summarize(der: &CertificateDer<'_>) -> CertSummary {
 
 /// Printable and short: a certificate is the peer's text.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(200)
+        .collect()
 }
 
 /// Notes whether the server asked for a client certificate; has none to give.
@@ -332,7 +405,11 @@ impl AskedForCert {
 }
 
 impl rustls::client::ResolvesClientCert for AskedForCert {
-    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
         None
     }
@@ -362,16 +439,32 @@ impl Witness {
         self.seen.lock().ok().and_then(|seen| seen.clone())
     }
 
-    fn judge(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, ocsp: &[u8], now: UnixTime) -> Verdict {
+    fn judge(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Verdict {
         let against = |store: &Arc<RootCertStore>| -> Result<(), rustls::Error> {
-            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(store), Arc::clone(&self.provider))
-                .build()
-                .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-            verifier.verify_server_cert(leaf, rest, name, ocsp, now).map(|_| ())
+            let verifier = WebPkiServerVerifier::builder_with_provider(
+                Arc::clone(store),
+                Arc::clone(&self.provider),
+            )
+            .build()
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+            verifier
+                .verify_server_cert(leaf, rest, name, ocsp, now)
+                .map(|_| ())
         };
         match against(&self.roots.system) {
             Ok(()) => {
-                let root = if against(&self.roots.public).is_ok() { Root::Public } else { Root::Local };
+                let root = if against(&self.roots.public).is_ok() {
+                    Root::Public
+                } else {
+                    Root::Local
+                };
                 (Ok(root), String::new())
             }
             Err(error) => {
@@ -380,7 +473,11 @@ impl Witness {
                     _ => CertProblem::Invalid,
                 };
                 // Go trusts a leaf that is itself among the roots (crypto/x509/verify.go, Verify).
-                let is_root = self.roots.ders.iter().any(|der| der.as_ref() == leaf.as_ref());
+                let is_root = self
+                    .roots
+                    .ders
+                    .iter()
+                    .any(|der| der.as_ref() == leaf.as_ref());
                 if is_root && matches!(problem, CertProblem::UnknownIssuer | CertProblem::Invalid) {
                     return match self_issued(leaf, name, now) {
                         None => (Ok(Root::Local), String::new()),
@@ -393,7 +490,11 @@ impl Witness {
     }
 }
 
-fn self_issued(leaf: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Option<CertProblem> {
+fn self_issued(
+    leaf: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Option<CertProblem> {
     let summary = summarize(leaf);
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     if now > summary.not_after {
@@ -402,19 +503,31 @@ fn self_issued(leaf: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) 
     if now < summary.not_before {
         return Some(CertProblem::NotYetValid);
     }
-    let Ok(parsed) = rustls::server::ParsedCertificate::try_from(leaf) else { return Some(CertProblem::Invalid) };
-    rustls::client::verify_server_name(&parsed, name).is_err().then_some(CertProblem::WrongName)
+    let Ok(parsed) = rustls::server::ParsedCertificate::try_from(leaf) else {
+        return Some(CertProblem::Invalid);
+    };
+    rustls::client::verify_server_name(&parsed, name)
+        .is_err()
+        .then_some(CertProblem::WrongName)
 }
 
 fn problem(error: &CertificateError) -> CertProblem {
     match error {
         // A root of the same name with another key is no issuer either (crypto/x509: UnknownAuthorityError).
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => CertProblem::UnknownIssuer,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            CertProblem::UnknownIssuer
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertProblem::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => CertProblem::NotYetValid,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => CertProblem::WrongName,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            CertProblem::NotYetValid
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            CertProblem::WrongName
+        }
         // webpki's word for a self-signed leaf, which is first of all not trusted.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => CertProblem::UnknownIssuer,
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            CertProblem::UnknownIssuer
+        }
         _ => CertProblem::Invalid,
     }
 }
@@ -441,7 +554,12 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -450,11 +568,18 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -490,7 +615,10 @@ mod tests {
             (A::MissingExtension, "missing_extension"),
             (A::UnsupportedExtension, "unsupported_extension"),
             (A::UnrecognisedName, "unrecognized_name"),
-            (A::BadCertificateStatusResponse, "bad_certificate_status_response"),
+            (
+                A::BadCertificateStatusResponse,
+                "bad_certificate_status_response",
+            ),
             (A::UnknownPSKIdentity, "unknown_psk_identity"),
             (A::CertificateRequired, "certificate_required"),
             (A::NoApplicationProtocol, "no_application_protocol"),
@@ -500,8 +628,14 @@ mod tests {
             assert_eq!(alert_name(alert), name);
         }
         // What rustls knows, the table of names knows too.
-        let known = (0..=255).map(A::from).filter(|alert| !matches!(alert, A::Unknown(_)));
-        assert!(known.map(alert_name).all(|name| !name.starts_with("alert ")));
+        let known = (0..=255)
+            .map(A::from)
+            .filter(|alert| !matches!(alert, A::Unknown(_)));
+        assert!(
+            known
+                .map(alert_name)
+                .all(|name| !name.starts_with("alert "))
+        );
     }
 
     #[test]
@@ -510,7 +644,13 @@ mod tests {
             let error = std::io::Error::other(rustls::Error::PeerIncompatible(incompatible));
             tls_error("goproxy.example.com", &error, false).kind
         };
-        assert_eq!(kind(PeerIncompatible::ServerDoesNotSupportTls12Or13), ErrorKind::Alert("protocol_version".to_owned()));
-        assert_eq!(kind(PeerIncompatible::ExtendedMasterSecretExtensionRequired), ErrorKind::Protocol);
+        assert_eq!(
+            kind(PeerIncompatible::ServerDoesNotSupportTls12Or13),
+            ErrorKind::Alert("protocol_version".to_owned())
+        );
+        assert_eq!(
+            kind(PeerIncompatible::ExtendedMasterSecretExtensionRequired),
+            ErrorKind::Protocol
+        );
     }
 }
