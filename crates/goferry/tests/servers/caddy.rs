@@ -1,0 +1,37 @@
+//! Caddy as the module proxy.
+
+use goferry_lab::servers::{Backend, Config};
+
+use crate::world::{World, apply};
+
+const GLOBAL: &str = "Caddy, the global options block of the Caddyfile";
+
+#[test]
+fn real_caddy_is_healthy_by_default() {
+    let world = World::new();
+    let server = world.start(&Config::caddy(
+        &world.front(Backend::Files(&world.goproxy())),
+    ));
+    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    world.doctor(None).is_free_of(&[]);
+}
+
+#[test]
+fn real_caddy_with_protocols_h1() {
+    let world = World::new();
+    let mut config = Config::caddy(&world.front(Backend::Files(&world.goproxy())));
+    config
+        .write(GLOBAL, "servers {\n    protocols h1\n}")
+        .unwrap();
+    let server = world.start(&config);
+    let before = world.go_traffic(&server, None);
+    assert!(before.connections > 8, "{before:?}");
+    let diagnosis = world.doctor(None);
+    let id = "http2-not-offered";
+    assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
+    assert!(diagnosis.is_sure_of(id, "Caddy"), "{diagnosis}");
+    apply(&mut config, &diagnosis.remedy(id, "Caddy"));
+    let server = world.restart(server, &config);
+    world.doctor(None).is_free_of(&[id]);
+    assert_eq!(world.go_traffic(&server, None).connections, 1);
+}

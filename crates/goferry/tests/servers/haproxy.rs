@@ -1,0 +1,109 @@
+//! HAProxy in front of a module proxy that names no program. It never names itself either, so doctor prints the remedies of
+//! the common servers, and the one for HAProxy is taken.
+
+use goferry_lab::servers::{Backend, Config};
+
+use crate::world::{World, apply};
+
+const PLACE: &str = "HAProxy, haproxy.cfg";
+
+#[test]
+fn real_haproxy_with_h2_is_healthy() {
+    let world = World::new();
+    let origin = world.plain_origin();
+    let server = world.start(&Config::haproxy(
+        &world.front(Backend::Http(origin.address())),
+    ));
+    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    world.doctor(None).is_free_of(&[]);
+}
+
+#[test]
+fn real_haproxy_without_alpn() {
+    let world = World::new();
+    let origin = world.plain_origin();
+    let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
+    let bind = format!(
+        "frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem",
+        config.listen
+    );
+    config.write(PLACE, &bind).unwrap();
+    let server = world.start(&config);
+    let before = world.go_traffic(&server, None);
+    assert!(before.connections > 8, "{before:?}");
+    let diagnosis = world.doctor(None);
+    let id = "http2-not-offered";
+    assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
+    apply(&mut config, &diagnosis.remedy(id, "HAProxy"));
+    let server = world.restart(server, &config);
+    world.doctor(None).is_free_of(&[id]);
+    assert_eq!(world.go_traffic(&server, None).connections, 1);
+}
+
+#[test]
+fn real_haproxy_with_one_stream() {
+    let world = World::new();
+    let origin = world.plain_origin();
+    let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
+    config
+        .write(PLACE, "global\n    tune.h2.max-concurrent-streams 1")
+        .unwrap();
+    let server = world.start(&config);
+    let mark = server.mark();
+    world.go(None);
+    let before = server.traffic_since(mark);
+    assert!(before.connections > 1, "{before:?}");
+    let diagnosis = world.doctor(None);
+    let id = "max-concurrent-streams-low";
+    let printed = diagnosis.names(id)["remedies"].to_string();
+    // Its name from 2.8.0 on and its name before: which one holds is said beside it, since HAProxy does not tell its version.
+    let version = goferry_lab::servers::Program::Haproxy.version().unwrap();
+    let older = version.starts_with("2.6.");
+    assert!(
+        printed.contains("tune.h2.fe.max-concurrent-streams"),
+        "{printed}"
+    );
+    let mut remedy = diagnosis.remedy(id, "HAProxy");
+    if older {
+        remedy = diagnosis.remedy_valid_for(id, "HAProxy", "before 2.8.0");
+    }
+    apply(&mut config, &remedy);
+    let server = world.restart(server, &config);
+    world.doctor(None).is_free_of(&[id]);
+    assert_eq!(world.go_traffic(&server, None).connections, 1);
+}
+
+#[test]
+fn real_haproxy_with_httpclose() {
+    let world = World::new();
+    let origin = world.plain_origin();
+    let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
+    let bind = format!(
+        "frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem",
+        config.listen
+    );
+    config.write(PLACE, &bind).unwrap();
+    config
+        .write(PLACE, "defaults\n    option httpclose")
+        .unwrap();
+    let server = world.start(&config);
+    let before = world.go_traffic(&server, None);
+    assert_eq!(before.connections, before.requests);
+    let diagnosis = world.doctor(None);
+    let id = "http1-connection-close";
+    assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
+    let remedy = diagnosis.remedy(id, "HAProxy");
+    apply(&mut config, &remedy);
+    // What is to go is named in words.
+    assert!(
+        remedy.valid_for.contains("take \"option httpclose\" away"),
+        "{remedy:?}"
+    );
+    config.take_away("option httpclose").unwrap();
+    let server = world.restart(server, &config);
+    let diagnosis = world.doctor(None);
+    diagnosis.names("http2-not-offered");
+    assert_eq!(diagnosis.severity(id), "", "{diagnosis}");
+    let after = world.go_traffic(&server, None);
+    assert!(after.connections < before.connections * 3 / 4, "{after:?}");
+}

@@ -1,0 +1,69 @@
+//! tinyproxy as the forward proxy, nginx as the module proxy behind it.
+
+use goferry_lab::servers::Config;
+
+use crate::world::{World, apply};
+
+const CONF: &str = "tinyproxy, tinyproxy.conf";
+
+#[test]
+fn real_tinyproxy_that_tunnels_is_innocent() {
+    let world = World::new();
+    let origin = world.start(&world.nginx());
+    let proxy = world.start(&Config::tinyproxy(&world.forward()));
+    let via = Some(proxy.address());
+    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+    world
+        .doctor(via)
+        .is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
+}
+
+#[test]
+fn real_tinyproxy_that_allows_another_port_only() {
+    let world = World::new();
+    let origin = world.start(&world.nginx());
+    let mut config = Config::tinyproxy(&world.forward());
+    config.write(CONF, "ConnectPort 563").unwrap();
+    let proxy = world.start(&config);
+    let via = Some(proxy.address());
+    let run = world.go(via);
+    assert!(!run.succeeded(), "{}", run.stderr);
+    let diagnosis = world.doctor(via);
+    let id = "proxy-refused";
+    assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
+    assert!(diagnosis.is_sure_of(id, "tinyproxy"), "{diagnosis}");
+    apply(&mut config, &diagnosis.remedy(id, "tinyproxy"));
+    let _proxy = world.restart(proxy, &config);
+    world.doctor(via).is_free_of(&[id]);
+    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+}
+
+#[test]
+fn real_tinyproxy_that_filters() {
+    let world = World::new();
+    let origin = world.start(&world.nginx());
+    let mut config = Config::tinyproxy(&world.forward());
+    config.put_file("filter", "^allowed\\.example\\.com$\n");
+    config
+        .write(
+            CONF,
+            "Filter \"@FOLDER@/filter\"\nFilterDefaultDeny Yes\nFilterExtended Yes",
+        )
+        .unwrap();
+    let proxy = world.start(&config);
+    let via = Some(proxy.address());
+    let run = world.go(via);
+    assert!(!run.succeeded(), "{}", run.stderr);
+    let diagnosis = world.doctor(via);
+    let id = "proxy-refused";
+    assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
+    // One remedy goes into the file that Filter names.
+    let remedy = diagnosis.remedy(id, "the file that Filter in tinyproxy.conf names");
+    config.put_file(
+        "filter",
+        &format!("^allowed\\.example\\.com$\n{}\n", remedy.config),
+    );
+    let _proxy = world.restart(proxy, &config);
+    world.doctor(via).is_free_of(&[id]);
+    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+}
