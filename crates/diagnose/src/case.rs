@@ -62,6 +62,7 @@ impl<'a> Case<'a> {
             + u64::from(self.price.project.infos)
             + self.price.project.zips.len() as u64;
         if let Some(path) = path {
+            context.port = path.info.port;
             context.server = path.server();
             context.goproxy.clone_from(&path.info.entry);
             context.forward_proxy = path.forward_proxy();

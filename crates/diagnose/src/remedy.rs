@@ -27,6 +27,8 @@ pub struct Context {
     pub host: String,
     /// The entry of GOPROXY, with its credentials masked.
     pub goproxy: String,
+    /// Its port.
+    pub port: u16,
     /// Requests that the go command wants to have open at once: GOMAXPROCS.
     pub streams: u32,
     /// Requests that `go mod download` of this project makes.
@@ -51,6 +53,7 @@ impl Context {
             forward_proxy: None,
             goproxy: format!("https://{host}"),
             host,
+            port: 443,
             streams: 16,
             requests: 0,
             code: None,

@@ -1,5 +1,6 @@
 //! `cargo xtask evidence`: the tables under `docs/evidence`, made by running what they tell of.
 
+mod faults;
 mod prediction;
 
 use std::path::Path;
@@ -17,12 +18,15 @@ pub(crate) struct EvidenceError {
 /// Makes one table in a folder.
 type Make = fn(&Path) -> Result<(), String>;
 
-const TABLES: &[(&str, Make)] = &[("prediction", |out| {
-    prediction::run(out).map_err(|error| error.to_string())
-})];
+const TABLES: &[(&str, Make)] = &[
+    ("faults", |out| faults::run(out).map_err(|error| error.to_string())),
+    ("prediction", |out| {
+        prediction::run(out).map_err(|error| error.to_string())
+    }),
+];
 
 /// The names that [`run`] knows.
-pub(crate) const NAMES: &[&str] = &["prediction"];
+pub(crate) const NAMES: &[&str] = &["faults", "prediction"];
 
 /// Makes these tables, all where none is named, in `out`.
 ///

@@ -185,6 +185,7 @@ pub(super) fn settings(ctx: &Context) -> Vec<Remedy> {
 
 /// `settings-late`.
 pub(super) fn settings_late(ctx: &Context) -> Vec<Remedy> {
+    let listening = format!("ss -ltn 'sport = :{}'", ctx.port);
     let mut all = choose(
         &ctx.server,
         vec![
@@ -204,7 +205,7 @@ pub(super) fn settings_late(ctx: &Context) -> Vec<Remedy> {
     );
     all.push(run(
         "the server: look for a full accept queue and for busy workers",
-        ["ss -ltn 'sport = :443'", "top -b -n 1 | head -20"],
+        [listening.as_str(), "top -b -n 1 | head -20"],
         "Linux; a Recv-Q above 0 on the listening socket means that connections wait to be accepted",
     ));
     all

@@ -166,6 +166,7 @@ pub(super) fn proxy_refused(ctx: &Context) -> Vec<Remedy> {
 }
 
 pub(super) fn upstream_unreachable(ctx: &Context) -> Vec<Remedy> {
+    let listening = format!("ss -ltnp 'sport = :{}'", ctx.port);
     let ask = format!("curl -v -o /dev/null {}", quoted(ctx.goproxy()));
     vec![
         run(
@@ -175,7 +176,7 @@ pub(super) fn upstream_unreachable(ctx: &Context) -> Vec<Remedy> {
         ),
         run(
             "the server: see that it listens, and on which addresses",
-            ["ss -ltnp 'sport = :443'"],
+            [listening.as_str()],
             "Linux",
         ),
         any_error_falls_through(),

@@ -189,7 +189,12 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
     };
     for family in [goferry_net::resolve::Family::V4, goferry_net::resolve::Family::V6] {
         let of = view.resolutions().filter(|(_, have, ..)| *have == family);
-        let (good, bad): (Vec<_>, Vec<_>) = of.partition(|(_, _, answer, _)| answer.is_ok());
+        let (good, mut bad): (Vec<_>, Vec<_>) = of.partition(|(_, _, answer, _)| answer.is_ok());
+        // A name without an address of one family has not failed.
+        let elsewhere = view.resolutions().any(|(_, have, answer, _)| have != family && answer.is_ok());
+        bad.retain(|(_, _, answer, _)| {
+            !(elsewhere && answer.is_err_and(|error| error.kind == goferry_net::ErrorKind::NameNotFound))
+        });
         add(&format!("DNS {}", crate::resolution::record(family)), good.iter().map(|(.., took)| *took).collect(), bad.len());
         let of = view.connects().filter(|(_, have, ..)| *have == family);
         let (good, bad): (Vec<_>, Vec<_>) = of.partition(|(_, _, outcome, _)| outcome.is_ok());

@@ -24,6 +24,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         Why::CgroupQuota { file, quota } => (format!("a CPU quota of {quota:.1} in {}", file.display()), true),
     };
     let change = Change::Procs(USEFUL);
+    // A small machine is no fault: it is worth a word only where it costs something.
+    if !restricted && super::judge::is_small(case, &super::judge::saving(case, &change)) {
+        return Vec::new();
+    }
     let effect = if restricted { Effect::Costs(change) } else { Effect::Notes(Some(change)) };
     let setter = case.setters.iter().find(|setter| setter.var == "GOMAXPROCS" && setter.counts_here);
     let mut draft = Draft::new(

@@ -19,9 +19,9 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     }
     let names: Vec<String> = missing.iter().take(3).map(ToString::to_string).collect();
     let title = if lookups > 0 {
-        format!("go.sum lacks hashes of {lookups} modules: each is looked up in the checksum database")
+        format!("go.sum lacks hashes of {}, looked up in the checksum database", modules(lookups as usize))
     } else {
-        format!("go.sum lacks hashes of {} modules, and nothing else verifies them", missing.len())
+        format!("go.sum lacks hashes of {}, and nothing else verifies them", modules(missing.len()))
     };
     // Where the database cannot be reached, that is the cause to remedy first: sumdb-unreachable.
     let effect = if lookups > 0 && !sumdb_unreachable::unreachable(case) {
@@ -42,4 +42,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     )
     .verify("go mod tidy && git diff --stat go.sum");
     vec![draft]
+}
+
+fn modules(count: usize) -> String {
+    if count == 1 { "1 module".to_owned() } else { format!("{count} modules") }
 }

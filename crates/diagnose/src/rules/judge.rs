@@ -84,7 +84,8 @@ fn priced(case: &Case<'_>, draft: Draft) -> Finding {
     }
 }
 
-fn saving(case: &Case<'_>, change: &Change) -> Cost {
+/// What a change gives back.
+pub(super) fn saving(case: &Case<'_>, change: &Change) -> Cost {
     let cost = price::saving(case.price, change);
     Cost { seconds_min: cost.seconds_min, seconds_max: cost.seconds_max, basis: cost.basis }
 }
@@ -100,7 +101,8 @@ fn serial(case: &Case<'_>) -> Cost {
     }
 }
 
-fn is_small(case: &Case<'_>, cost: &Cost) -> bool {
+/// Whether a cost is next to nothing for this project.
+pub(super) fn is_small(case: &Case<'_>, cost: &Cost) -> bool {
     let middle = f64::midpoint(cost.seconds_min, cost.seconds_max);
     let now = price::predict(case.price).total.as_secs_f64();
     middle < SMALL_SECONDS && middle < now * SMALL_SHARE

@@ -24,7 +24,8 @@ pub(super) fn list(inputs: &Inputs) -> Vec<(PathBuf, FileKind)> {
         project(&dir, &mut out);
     }
     let mut seen = std::collections::HashSet::new();
-    out.retain(|(path, _)| seen.insert(path.clone()));
+    // What `goferry fix` kept of a file before it changed it sets nothing.
+    out.retain(|(path, _)| !path.to_string_lossy().contains(".goferry-backup-") && seen.insert(path.clone()));
     out.truncate(MAX_FILES);
     out
 }

@@ -7,8 +7,13 @@ pub(super) const FAULT: Fault = Fault {
     summary: "TLS 1.2 only",
     findings: &[Expected::info("tls-old")],
     go: Go::always(Succeeds),
-    build: || {
-        Scenario::of(Behaviour {
+    // Enough requests that a round trip more at the start is nothing.
+    build: || Scenario {
+        universe: UniverseSpec {
+            modules: 32,
+            ..UniverseSpec::default()
+        },
+        ..Scenario::of(Behaviour {
             transport: Transport::Tls(TlsOptions {
                 versions: TlsVersions::Tls12,
                 ..TlsOptions::default()
