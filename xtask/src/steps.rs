@@ -164,7 +164,7 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
                 Err(error) => Ended::Failed(error.to_string()),
             };
         }
-        Step::Fmt => command.args(["fmt", "--all", "--check"]),
+        Step::Fmt => command.args(["fmt", "--all", "--check", "--", "-l"]),
         Step::Clippy => command.args([
             "clippy",
             "--workspace",
