@@ -109,7 +109,8 @@ pub struct Path {
     pub max_concurrent_streams: u32,
     /// The server ends a connection after this many requests.
     pub goaway_every: Option<u32>,
-    /// Time in all that refused streams make the go command wait before it asks again.
+    /// Time in all that refused streams make the go command wait before it asks again, where it was measured. A limit below GOMAXPROCS
+    /// costs a second in any case.
     #[serde(serialize_with = "seconds")]
     pub refused_backoff: Duration,
     /// Share of zips (0 to 1) whose stream breaks. The go command fails then; it is priced as one more run that fetches those again.

@@ -75,13 +75,16 @@ pub(crate) fn go(inputs: &PriceInputs) -> Prediction {
         .gomaxprocs
         .min(inputs.project.graph_roots)
         .min(inputs.project.graph_mod_files);
-    if inputs.path.protocol == Protocol::Http2
-        && inputs.path.max_concurrent_streams < at_once.min(100)
-    {
-        total.phases.graph += REFUSED_START;
-    }
+    let refused = inputs.path.protocol == Protocol::Http2
+        && inputs.path.max_concurrent_streams < at_once.min(100);
+    let expected = if refused {
+        REFUSED_START
+    } else {
+        Duration::ZERO
+    };
+    total.phases.graph += expected.max(inputs.path.refused_backoff);
     total.phases.info = Duration::from_nanos(info - graph);
-    total.phases.zip = Duration::from_nanos(engine.now - info) + inputs.path.refused_backoff;
+    total.phases.zip = Duration::from_nanos(engine.now - info);
     total.count(&engine);
     if inputs.path.broken_streams > 0.0 && !zips.is_empty() {
         let failed =
