@@ -164,10 +164,10 @@ impl<'a> PathView<'a> {
         self.exchanges().map(|(exchange, ..)| exchange).filter(|exchange| exchange.outcome != Outcome::Unsent)
     }
 
-    /// Whether any response with status 200 came.
+    /// Whether any file came, or a redirect to where it is.
     #[must_use]
     pub fn serves(&self) -> bool {
-        self.sent().any(Exchange::ok)
+        self.sent().any(|exchange| exchange.ok() || is_redirect(exchange))
     }
 
     /// Whether any response came at all.
@@ -311,6 +311,14 @@ impl<'a> PathView<'a> {
         let via = self.sent().find_map(|exchange| exchange.header("via"));
         via.map_or_else(Server::unknown, |via| Server::from_headers(None, Some(via), &[]))
     }
+}
+
+/// Whether a response sends the go command elsewhere, in a way that it follows: never from https to http
+/// (cmd/go/internal/web/http.go, checkRedirect).
+#[must_use]
+pub fn is_redirect(exchange: &Exchange) -> bool {
+    matches!(exchange.status, Some(301 | 302 | 303 | 307 | 308))
+        && exchange.header("location").is_some_and(|location| !location.to_ascii_lowercase().starts_with("http://"))
 }
 
 fn server_of(headers: &[(String, String)]) -> Server {

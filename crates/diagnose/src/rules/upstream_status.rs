@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::Case;
+use goferry_net::Exchange;
+
+use crate::case::{Case, is_redirect};
 use crate::finding::{Evidence, Id};
 
 use super::shared::{client_certificate_demanded, failure};
@@ -14,7 +16,12 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths().filter(|path| !client_certificate_demanded(*path)) {
         let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
-        let answered = path.sent().filter_map(|exchange| exchange.status);
+        // A redirect over plain http may lead to http again; one from https may not.
+        let follows = |exchange: &Exchange| {
+            is_redirect(exchange)
+                || path.info.scheme == "http" && matches!(exchange.status, Some(300..=399)) && exchange.header("location").is_some()
+        };
+        let answered = path.sent().filter(|exchange| !follows(exchange)).filter_map(|exchange| exchange.status);
         answered.for_each(|status| *statuses.entry(status).or_default() += 1);
         statuses.remove(&200);
         // 407 comes from the forward proxy.
