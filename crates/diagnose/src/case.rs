@@ -71,6 +71,17 @@ impl<'a> Case<'a> {
     }
 }
 
+/// What a forward proxy answered in place of a tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct TunnelFailure<'a> {
+    /// The HTTP status; `None` where no answer came, and with SOCKS5.
+    pub status: Option<u16>,
+    /// Response headers.
+    pub headers: &'a [(String, String)],
+    /// The error in words.
+    pub error: &'a NetError,
+}
+
 /// One path and what was seen on it.
 #[derive(Clone, Copy)]
 pub struct PathView<'a> {
@@ -195,6 +206,15 @@ impl<'a> PathView<'a> {
     pub fn closes_each_time(&self) -> bool {
         let (closed, all) = self.closes();
         all >= 2 && closed * 4 >= all * 3
+    }
+
+    /// Why the forward proxy gave no tunnel, where it gave none.
+    #[must_use]
+    pub fn tunnel_failure(&self) -> Option<TunnelFailure<'a>> {
+        self.facts().find_map(|fact| match fact {
+            Fact::Tunnelled { status, headers, outcome: Err(error), .. } => Some(TunnelFailure { status: *status, headers, error }),
+            _ => None,
+        })
     }
 
     /// Whether it goes through a forward proxy.

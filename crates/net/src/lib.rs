@@ -15,6 +15,7 @@ pub mod h1;
 pub mod h2;
 pub mod io;
 pub mod resolve;
+pub mod socks;
 pub mod tcp_info;
 pub mod tls;
 pub mod tunnel;

@@ -183,7 +183,8 @@ impl<'a> Engine<'a> {
         let start = self.now;
         while self.finished < self.tasks.len() {
             let Some(Reverse((time, _, event))) = self.queue.pop() else {
-                break;
+                debug_assert!(false, "tasks wait and nothing happens");
+                return;
             };
             self.now = self.now.max(time);
             self.handle(event);

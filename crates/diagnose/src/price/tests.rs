@@ -429,8 +429,17 @@ proptest! {
             prop_assert!(cost.seconds_min >= 0.0 && cost.seconds_min <= cost.seconds_max);
             // Where few files are asked for, HTTP/2 may pay for a handshake that the remedy does not give back: TLS instead of plain
             // HTTP, a GOAWAY that two HTTP/1.1 connections do not reach, refused streams.
-            let trade = change == Change::SharedHttp2
-                && (goaway || inputs.path.max_concurrent_streams < inputs.client.gomaxprocs || matches!(inputs.path.protocol, Protocol::PlainHttp1 { .. }));
+            // More at once than the server allows is refused.
+            let streams = inputs.path.max_concurrent_streams;
+            let trade = match change {
+                Change::SharedHttp2 => {
+                    goaway
+                        || streams < inputs.client.gomaxprocs
+                        || matches!(inputs.path.protocol, Protocol::PlainHttp1 { .. })
+                }
+                Change::Procs(procs) => streams < procs,
+                _ => false,
+            };
             if loss.is_none() && !trade {
                 let (then, now) = (seconds(&change.apply(&inputs)), seconds(&inputs));
                 prop_assert!(at_most(then, now), "{change:?}: {now} to {then}");
@@ -439,7 +448,10 @@ proptest! {
     }
 
     #[test]
-    fn every_file_is_asked_for_once(inputs in any_inputs()) {
+    fn every_file_is_asked_for_once(inputs in any_inputs(), goaway in prop::option::of(1u32..12), loss in 0.0f64..0.05) {
+        let mut inputs = inputs;
+        inputs.path.goaway_every = goaway;
+        inputs.path.loss = loss;
         let wanted = inputs.project.graph_mod_files + 2 * inputs.project.infos;
         prop_assert_eq!(predict(&inputs).requests, wanted);
         prop_assert_eq!(multiplexed(&inputs).requests, wanted);

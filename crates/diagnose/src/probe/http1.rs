@@ -68,7 +68,9 @@ impl Prober<'_> {
     fn speak(&self, opened: Opened) -> Client {
         let Opened { stream, trusted, number, watch, records, .. } = opened;
         let mut h1 = H1::new(stream, &self.authority());
-        if let (Some(proxy), "http") = (&self.target.proxy, self.target.info.scheme.as_str()) {
+        if let (Some(proxy), "http") = (&self.target.proxy, self.target.info.scheme.as_str())
+            && proxy.scheme != goferry_env::http_proxy::ProxyScheme::Socks5
+        {
             h1 = h1.through_proxy(proxy_authorization(proxy));
         }
         Client { h1, number, trusted, watch, records }

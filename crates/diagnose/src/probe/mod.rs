@@ -74,7 +74,7 @@ pub fn targets(around: &Surroundings) -> Vec<Target> {
         };
         let decision = Url::parse(url.expose()).map(|url| around.proxies.decide(&url));
         match decision {
-            Ok(ProxyDecision::Via(choice)) if matches!(choice.scheme, ProxyScheme::Http | ProxyScheme::Https) => {
+            Ok(ProxyDecision::Via(choice)) if !matches!(choice.scheme, ProxyScheme::Other(_)) => {
                 targets.push(target(Some(choice), true));
                 targets.push(target(None, false));
             }

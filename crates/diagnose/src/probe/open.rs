@@ -10,7 +10,7 @@ use goferry_net::io::{BoxStream, Tap, Tapped};
 use goferry_net::resolve::{Family, resolve};
 use goferry_net::tcp_info::TcpWatch;
 use goferry_net::tls::TlsClient;
-use goferry_net::tunnel;
+use goferry_net::{socks, tunnel};
 use goferry_wire::tls::RecordTap;
 
 use crate::observation::{Fact, Http, Peer};
@@ -75,7 +75,7 @@ impl Prober<'_> {
         for _ in 0..3 {
             let bound = self.budget.bound(RESOLVE_BOUND);
             let (v4, v6) = tokio::join!(resolve(&host, Family::V4, bound), resolve(&host, Family::V6, bound));
-            let slow = v4.1.max(v6.1) > Duration::from_millis(400);
+            let slow = v4.1.max(v6.1) > Duration::from_secs(2);
             for (family, (answer, took)) in [(Family::V6, v6), (Family::V4, v4)] {
                 if let Ok(addresses) = &answer {
                     for address in addresses.iter().map(|address| SocketAddr::new(*address, port)) {
@@ -192,7 +192,17 @@ impl Prober<'_> {
                     }
                 }
             }
-            if https {
+            if proxy.scheme == ProxyScheme::Socks5 {
+                let credentials = proxy.url.credentials().map(|(user, password)| (user, password.unwrap_or_default()));
+                let bound = self.budget.bound(TUNNEL_BOUND);
+                let target = (self.target.info.host.as_str(), self.target.info.port);
+                let (outcome, took) = socks::connect(&mut stream, target.0, target.1, credentials, bound).await;
+                let failed = outcome.is_err();
+                self.facts.push(Fact::Tunnelled { status: None, headers: Vec::new(), outcome, took });
+                if failed {
+                    return None;
+                }
+            } else if https {
                 let authority = format!("{}:{}", bracketed(&self.target.info.host), self.target.info.port);
                 let authorization = proxy_authorization(&proxy);
                 let bound = self.budget.bound(TUNNEL_BOUND);

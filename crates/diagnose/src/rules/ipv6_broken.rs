@@ -28,6 +28,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         if !stalls && failed.len() * 2 <= v6.len() {
             continue;
         }
+        // Without a route Go puts IPv6 last and loses nothing: no word about it (net/addrselect.go).
+        if !stalls && failed.iter().all(|(error, _)| error.kind == ErrorKind::Unreachable) {
+            continue;
+        }
         let swallowed = failed.iter().any(|(error, _)| error.kind == ErrorKind::TimedOut);
         let effect = match (stalls, swallowed) {
             (true, _) => failure(case, path),

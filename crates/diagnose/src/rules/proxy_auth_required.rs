@@ -11,23 +11,22 @@ pub(super) const RULE: Rule = Rule { id: Id::ProxyAuthRequired, judge };
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths().filter(|path| path.is_proxied()) {
-        let tunnelled = path.facts().find_map(|fact| match fact {
-            crate::Fact::Tunnelled { status: Some(407), headers, .. } => Some(headers),
-            _ => None,
-        });
-        let plain = path.sent().find(|exchange| exchange.status == Some(407)).map(|exchange| &exchange.headers);
-        let Some(headers) = tunnelled.or(plain) else { continue };
+        let tunnelled = path.tunnel_failure().filter(|failure| failure.error.kind == goferry_net::ErrorKind::Status(407));
+        let tunnelled = tunnelled.map(|failure| (failure.headers, failure.error.to_string()));
+        let plain = path.sent().find(|exchange| exchange.status == Some(407));
+        let plain = plain.map(|exchange| (exchange.headers.as_slice(), "status 407".to_owned()));
+        let Some((headers, answer)) = tunnelled.or(plain) else { continue };
         let schemes: Vec<&str> =
             headers.iter().filter(|(name, _)| name == "proxy-authenticate").map(|(_, value)| value.as_str()).collect();
         let crate::Route::Via(proxy) = &path.info.route else { continue };
         let mut draft = Draft::new(
             Id::ProxyAuthRequired,
-            format!("the forward proxy {proxy} demands authentication (407)"),
+            format!("the forward proxy {proxy} demands authentication"),
             failure(case, path),
         )
         .on(path)
         .proof(Evidence::text("forward proxy", proxy.clone()))
-        .proof(Evidence::number("status of CONNECT", 407.0, ""))
+        .proof(Evidence::text("its answer", answer))
         .proofs((!schemes.is_empty()).then(|| Evidence::text("Proxy-Authenticate", schemes.join("; "))))
         .why(
             "net/http sends Proxy-Authorization only from user and password in the proxy's URL, and only as Basic \

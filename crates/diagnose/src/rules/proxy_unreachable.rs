@@ -15,10 +15,11 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         let connects: Vec<_> = path.connects().filter(|(peer, ..)| *peer == Peer::ForwardProxy).collect();
         let connected = connects.iter().any(|(_, _, outcome, _)| outcome.is_ok());
         // A proxy that accepts and then says nothing, or no HTTP, is as good as not there.
-        let mute = path.facts().find_map(|fact| match fact {
-            crate::Fact::Tunnelled { status: None, outcome: Err(error), .. } => Some(error),
-            _ => None,
+        let mute = path.tunnel_failure().filter(|failure| {
+            use goferry_net::ErrorKind::{Closed, Other, Protocol, Reset, TimedOut, TooLarge};
+            failure.status.is_none() && matches!(failure.error.kind, Closed | Other | Protocol | Reset | TimedOut | TooLarge)
         });
+        let mute = mute.map(|failure| failure.error);
         let errors: Vec<String> = if connected {
             mute.into_iter().map(ToString::to_string).collect()
         } else {

@@ -16,6 +16,7 @@ pub(super) fn unreachable(case: &Case<'_>) -> bool {
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut answers = Vec::new();
     let mut reachable = false;
+    let mut asked_directly = false;
     let mut database = None;
     for path in case.go_paths() {
         for fact in path.facts() {
@@ -23,6 +24,7 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             database = Some(name);
             let ok = matches!(answer, Ok(200)) || (!through_entry && answer.is_ok());
             reachable |= ok;
+            asked_directly |= !through_entry;
             let whom = if *through_entry { format!("{} /sumdb/{name}/supported", path.info.entry) } else { format!("https://{name}/") };
             answers.push(match answer {
                 Ok(status) => Evidence::number(format!("status of {whom}"), f64::from(*status), ""),
@@ -30,10 +32,14 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             });
         }
     }
-    let Some(name) = database.filter(|_| !reachable) else { return Vec::new() };
+    // Go takes any answer of the entry but 200, 404 and 410 for its last word (modfetch/sumdb.go, initBase).
+    let barred = case.go_paths().filter(crate::case::PathView::serves).any(|path| {
+        path.facts().any(|fact| matches!(fact, Fact::SumDb { through_entry: true, answer, .. } if !matches!(answer, Ok(200 | 404 | 410))))
+            && !case.environment.falls_back_on_any_error(path.info.position)
+    });
+    let Some(name) = database.filter(|_| !reachable || barred) else { return Vec::new() };
     // Through the entry alone nothing is proven: 404 there sends the go command to the database itself.
-    let asked_directly = answers.iter().any(|evidence| evidence.what == format!("https://{name}/") || evidence.what.ends_with(&format!("of https://{name}/")));
-    if !asked_directly {
+    if !barred && !asked_directly {
         return Vec::new();
     }
     let lookups = case.price.project.sumdb_lookups;

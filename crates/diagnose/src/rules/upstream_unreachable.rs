@@ -14,9 +14,9 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     for path in case.go_paths() {
         let connects: Vec<_> = path.connects().filter(|(peer, ..)| *peer == Peer::Origin).collect();
         let connected = connects.iter().any(|(_, _, outcome, _)| outcome.is_ok());
-        let through_proxy = path.facts().find_map(|fact| match fact {
-            crate::Fact::Tunnelled { status: Some(status @ (502..=504)), .. } => Some(*status),
-            _ => None,
+        let through_proxy = path.tunnel_failure().filter(|failure| match failure.status {
+            Some(status) => (502..=504).contains(&status),
+            None => failure.error.kind == goferry_net::ErrorKind::Unreachable,
         });
         let handshake = path.tls_failure().filter(|error| {
             use goferry_net::ErrorKind::{Closed, Other, Protocol, Reset, TimedOut};
@@ -26,8 +26,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         if !connects.is_empty() && !connected {
             let errors = connects.iter().filter_map(|(_, _, outcome, _)| outcome.err());
             evidence.extend(errors.take(4).map(|error| Evidence::text("TCP", error.to_string())));
-        } else if let Some(status) = through_proxy {
-            evidence.push(Evidence::number("the forward proxy's answer to CONNECT", f64::from(status), ""));
+        } else if let Some(failure) = through_proxy {
+            evidence.push(Evidence::text("the forward proxy's answer", failure.error.to_string()));
         } else if let Some(error) = handshake {
             evidence.push(Evidence::text("TLS", error.to_string()));
         }
