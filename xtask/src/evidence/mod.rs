@@ -2,6 +2,7 @@
 
 mod faults;
 mod prediction;
+mod servers;
 
 use std::path::Path;
 
@@ -23,10 +24,11 @@ const TABLES: &[(&str, Make)] = &[
     ("prediction", |out| {
         prediction::run(out).map_err(|error| error.to_string())
     }),
+    ("servers", |out| servers::run(out).map_err(|error| error.to_string())),
 ];
 
 /// The names that [`run`] knows.
-pub(crate) const NAMES: &[&str] = &["faults", "prediction"];
+pub(crate) const NAMES: &[&str] = &["faults", "prediction", "servers"];
 
 /// Makes these tables, all where none is named, in `out`.
 ///

@@ -1,7 +1,8 @@
 //! Caddy as the module proxy.
 
-use goferry_lab::servers::{Backend, Config};
+use goferry_lab::servers::{Backend, Config, Program};
 
+use crate::evidence;
 use crate::world::{World, apply};
 
 const GLOBAL: &str = "Caddy, the global options block of the Caddyfile";
@@ -12,8 +13,10 @@ fn real_caddy_is_healthy_by_default() {
     let server = world.start(&Config::caddy(
         &world.front(Backend::Files(&world.goproxy())),
     ));
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let traffic = world.go_traffic(&server, None);
+    assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
+    evidence::healthy(Program::Caddy, "defaults", &traffic);
 }
 
 #[test]
@@ -30,8 +33,20 @@ fn real_caddy_with_protocols_h1() {
     let id = "http2-not-offered";
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
     assert!(diagnosis.is_sure_of(id, "Caddy"), "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "Caddy"));
+    let remedy = diagnosis.remedy(id, "Caddy");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Caddy,
+        "`protocols h1`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }

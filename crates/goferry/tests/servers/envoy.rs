@@ -1,7 +1,8 @@
 //! Envoy in front of nginx.
 
-use goferry_lab::servers::{Backend, Config, RealServer};
+use goferry_lab::servers::{Backend, Config, Program, RealServer};
 
+use crate::evidence;
 use crate::world::{World, apply, backend_address};
 
 const TLS: &str = "Envoy, the listener's DownstreamTlsContext";
@@ -18,8 +19,10 @@ fn real_envoy_with_h2_is_healthy() {
     let server = world.start(&Config::envoy(
         &world.front(Backend::Http(backend.address())),
     ));
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let traffic = world.go_traffic(&server, None);
+    assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
+    evidence::healthy(Program::Envoy, "`alpn_protocols: [h2, http/1.1]`", &traffic);
 }
 
 #[test]
@@ -48,7 +51,18 @@ fn real_envoy_with_codec_http1() {
     config.take_away("codec_type: HTTP1").unwrap();
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Envoy,
+        "`codec_type: HTTP1`, `alpn_protocols: [http/1.1]`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -70,11 +84,22 @@ fn real_envoy_that_closes_after_one_request() {
     assert_eq!(before.connections, before.requests);
     let diagnosis = world.doctor(None);
     let id = "http1-connection-close";
-    apply(&mut config, &diagnosis.remedy(id, "Envoy"));
+    let remedy = diagnosis.remedy(id, "Envoy");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
-    let diagnosis = world.doctor(None);
-    diagnosis.names("http2-not-offered");
-    assert_eq!(diagnosis.severity(id), "", "{diagnosis}");
+    let again = world.doctor(None);
+    again.names("http2-not-offered");
+    assert_eq!(again.severity(id), "", "{again}");
     let after = world.go_traffic(&server, None);
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Envoy,
+        "`max_requests_per_connection: 1`, HTTP/1.1",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }

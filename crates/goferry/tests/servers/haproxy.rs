@@ -1,8 +1,9 @@
 //! HAProxy in front of a module proxy that names no program. It never names itself either, so doctor prints the remedies of
 //! the common servers, and the one for HAProxy is taken.
 
-use goferry_lab::servers::{Backend, Config};
+use goferry_lab::servers::{Backend, Config, Program};
 
+use crate::evidence;
 use crate::world::{World, apply};
 
 const PLACE: &str = "HAProxy, haproxy.cfg";
@@ -14,8 +15,10 @@ fn real_haproxy_with_h2_is_healthy() {
     let server = world.start(&Config::haproxy(
         &world.front(Backend::Http(origin.address())),
     ));
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let traffic = world.go_traffic(&server, None);
+    assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
+    evidence::healthy(Program::Haproxy, "`alpn h2,http/1.1`", &traffic);
 }
 
 #[test]
@@ -34,10 +37,22 @@ fn real_haproxy_without_alpn() {
     let diagnosis = world.doctor(None);
     let id = "http2-not-offered";
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "HAProxy"));
+    let remedy = diagnosis.remedy(id, "HAProxy");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Haproxy,
+        "a bind line without alpn",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -70,7 +85,18 @@ fn real_haproxy_with_one_stream() {
     apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Haproxy,
+        "`tune.h2.max-concurrent-streams 1`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -101,9 +127,19 @@ fn real_haproxy_with_httpclose() {
     );
     config.take_away("option httpclose").unwrap();
     let server = world.restart(server, &config);
-    let diagnosis = world.doctor(None);
-    diagnosis.names("http2-not-offered");
-    assert_eq!(diagnosis.severity(id), "", "{diagnosis}");
+    let again = world.doctor(None);
+    again.names("http2-not-offered");
+    assert_eq!(again.severity(id), "", "{again}");
     let after = world.go_traffic(&server, None);
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Haproxy,
+        "`option httpclose`, no alpn",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }

@@ -7,6 +7,7 @@
 mod caddy;
 mod diagnosis;
 mod envoy;
+mod evidence;
 mod haproxy;
 mod mitmproxy;
 mod nginx;

@@ -1,7 +1,8 @@
 //! mitmproxy as the forward proxy, nginx as the module proxy behind it.
 
-use goferry_lab::servers::Config;
+use goferry_lab::servers::{Config, Program};
 
+use crate::evidence;
 use crate::world::{World, apply};
 
 #[test]
@@ -31,7 +32,9 @@ fn real_mitmproxy_without_http2_and_then_with_it() {
         "",
         "one cause is one finding\n{diagnosis}"
     );
-    apply(&mut config, &diagnosis.remedy(id, "mitmproxy"));
+    let (before, found) = (evidence::ended(&run), diagnosis);
+    let remedy = found.remedy(id, "mitmproxy");
+    apply(&mut config, &remedy);
     let proxy = world.restart(proxy, &config);
     // It still ends TLS, with HTTP/2 on both sides: worth knowing, nothing to repair.
     let diagnosis = world.doctor(via);
@@ -39,11 +42,20 @@ fn real_mitmproxy_without_http2_and_then_with_it() {
     assert_eq!(diagnosis.severity("tls-intercepted"), "info", "{diagnosis}");
     let run = world.go(via);
     assert!(run.succeeded(), "{}\n{}", run.stderr, proxy.log());
-    let seen = run.http2.unwrap_or_default();
+    let seen = run.http2.clone().unwrap_or_default();
     assert_eq!(
         seen.requests as usize,
         crate::world::REQUESTS,
         "{}",
         run.stderr
+    );
+    let after = evidence::ended(&run);
+    evidence::repaired(
+        Program::Mitmproxy,
+        "`http2: false`",
+        before,
+        (&found, id),
+        &remedy,
+        after,
     );
 }

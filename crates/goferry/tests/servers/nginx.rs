@@ -1,5 +1,8 @@
 //! nginx as the module proxy.
 
+use goferry_lab::servers::Program;
+
+use crate::evidence;
 use crate::world::{World, apply};
 
 const SERVER: &str = "nginx, the server block of the module proxy";
@@ -11,6 +14,7 @@ fn real_nginx_with_h2_is_healthy() {
     let traffic = world.go_traffic(&server, None);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
+    evidence::healthy(Program::Nginx, "HTTP/2, defaults", &traffic);
 }
 
 #[test]
@@ -30,10 +34,22 @@ fn real_nginx_without_h2() {
     let id = "http2-not-offered";
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
     assert!(diagnosis.is_sure_of(id, "nginx"), "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "nginx"));
+    let remedy = diagnosis.remedy(id, "nginx");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        "`listen 443 ssl;`, HTTP/1.1 only",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -61,10 +77,22 @@ fn real_nginx_that_says_goaway_after_ten_requests() {
     let diagnosis = world.doctor(None);
     let id = "goaway-churn";
     assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "nginx"));
+    let remedy = diagnosis.remedy(id, "nginx");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        "`keepalive_requests 10;`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 /// HTTP/1.1 without keep-alive, in the two ways that nginx has for it.
@@ -86,12 +114,22 @@ fn closing(directive: &str) {
     assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
     apply(&mut config, &remedy);
     let server = world.restart(server, &config);
-    let diagnosis = world.doctor(None);
+    let again = world.doctor(None);
     // It speaks HTTP/1.1 as before, and that is now what there is to say.
-    diagnosis.names("http2-not-offered");
-    assert_eq!(diagnosis.severity(id), "", "{diagnosis}");
+    again.names("http2-not-offered");
+    assert_eq!(again.severity(id), "", "{again}");
     let after = world.go_traffic(&server, None);
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        &format!("`{directive}`, HTTP/1.1"),
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -110,11 +148,25 @@ fn real_nginx_with_tls_1_2_only() {
     let mut config = world.nginx();
     config.write(SERVER, "ssl_protocols TLSv1.2;").unwrap();
     let server = world.start(&config);
+    let before = world.go_traffic(&server, None);
     let diagnosis = world.doctor(None);
-    apply(&mut config, &diagnosis.remedy("tls-old", "nginx"));
+    let id = "tls-old";
+    let remedy = diagnosis.remedy(id, "nginx");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&["tls-old"]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    world.doctor(None).is_free_of(&[id]);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        "`ssl_protocols TLSv1.2;`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -127,14 +179,27 @@ fn real_nginx_that_demands_a_client_certificate() {
     );
     config.write(SERVER, &ask).unwrap();
     let server = world.start(&config);
-    assert!(!world.go(None).succeeded());
+    let before = world.go(None);
+    assert!(!before.succeeded(), "{}", before.stderr);
     let diagnosis = world.doctor(None);
     let id = "tls-client-cert-required";
     assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "nginx"));
+    let remedy = diagnosis.remedy(id, "nginx");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::ended(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        "`ssl_verify_client on;`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -151,8 +216,20 @@ fn real_nginx_with_one_stream() {
     assert!(before.connections > 1, "{before:?}");
     let diagnosis = world.doctor(None);
     let id = "max-concurrent-streams-low";
-    apply(&mut config, &diagnosis.remedy(id, "nginx"));
+    let remedy = diagnosis.remedy(id, "nginx");
+    apply(&mut config, &remedy);
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&server, None).connections, 1);
+    let after = world.go_traffic(&server, None);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Nginx,
+        "`http2_max_concurrent_streams 1;`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }

@@ -1,8 +1,9 @@
 //! Squid as the forward proxy, nginx as the module proxy behind it.
 
 use goferry_lab::certs::Authority;
-use goferry_lab::servers::Config;
+use goferry_lab::servers::{Config, Program};
 
+use crate::evidence;
 use crate::world::{HOST, World, apply};
 
 #[test]
@@ -11,10 +12,12 @@ fn real_squid_that_tunnels_is_innocent() {
     let origin = world.start(&world.nginx());
     let proxy = world.start(&Config::squid(&world.forward()));
     let via = Some(proxy.address());
-    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+    let traffic = world.go_traffic(&origin, via);
+    assert_eq!(traffic.connections, 1, "{traffic:?}");
     world
         .doctor(via)
         .is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
+    evidence::healthy(Program::Squid, "CONNECT", &traffic);
 }
 
 #[test]
@@ -54,10 +57,16 @@ fn real_squid_that_bumps_and_then_splices() {
     let proxy = world.restart(proxy, &config);
     // Spliced: the origin's own certificate and protocol, so nothing is left to say.
     world.doctor(via).is_free_of(&[id, "tls-intercepted"]);
-    assert_eq!(
-        world.go_traffic(&origin, via).connections,
-        1,
-        "{}",
-        proxy.log()
+    let after = world.go_traffic(&origin, via);
+    assert_eq!(after.connections, 1, "{}", proxy.log());
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::said(&before), evidence::said(&after));
+    evidence::repaired(
+        Program::Squid,
+        "`ssl_bump bump all`",
+        before,
+        found,
+        &remedy,
+        after,
     );
 }

@@ -1,7 +1,8 @@
 //! tinyproxy as the forward proxy, nginx as the module proxy behind it.
 
-use goferry_lab::servers::Config;
+use goferry_lab::servers::{Config, Program};
 
+use crate::evidence;
 use crate::world::{World, apply};
 
 const CONF: &str = "tinyproxy, tinyproxy.conf";
@@ -12,10 +13,12 @@ fn real_tinyproxy_that_tunnels_is_innocent() {
     let origin = world.start(&world.nginx());
     let proxy = world.start(&Config::tinyproxy(&world.forward()));
     let via = Some(proxy.address());
-    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+    let traffic = world.go_traffic(&origin, via);
+    assert_eq!(traffic.connections, 1, "{traffic:?}");
     world
         .doctor(via)
         .is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
+    evidence::healthy(Program::Tinyproxy, "CONNECT", &traffic);
 }
 
 #[test]
@@ -32,10 +35,22 @@ fn real_tinyproxy_that_allows_another_port_only() {
     let id = "proxy-refused";
     assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
     assert!(diagnosis.is_sure_of(id, "tinyproxy"), "{diagnosis}");
-    apply(&mut config, &diagnosis.remedy(id, "tinyproxy"));
+    let remedy = diagnosis.remedy(id, "tinyproxy");
+    apply(&mut config, &remedy);
     let _proxy = world.restart(proxy, &config);
     world.doctor(via).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+    let after = world.go_traffic(&origin, via);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::ended(&run), evidence::said(&after));
+    evidence::repaired(
+        Program::Tinyproxy,
+        "`ConnectPort 563`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }
 
 #[test]
@@ -65,5 +80,16 @@ fn real_tinyproxy_that_filters() {
     );
     let _proxy = world.restart(proxy, &config);
     world.doctor(via).is_free_of(&[id]);
-    assert_eq!(world.go_traffic(&origin, via).connections, 1);
+    let after = world.go_traffic(&origin, via);
+    assert_eq!(after.connections, 1, "{after:?}");
+    let found = (&diagnosis, id);
+    let (before, after) = (evidence::ended(&run), evidence::said(&after));
+    evidence::repaired(
+        Program::Tinyproxy,
+        "`Filter` with `FilterDefaultDeny Yes`",
+        before,
+        found,
+        &remedy,
+        after,
+    );
 }

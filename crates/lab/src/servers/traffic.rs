@@ -43,12 +43,14 @@ impl Traffic {
     }
 }
 
+/// A CONNECT, which Squid logs as well, names no path; a connection without a request is `HTTP/0.0`.
 fn plain(line: &str) -> Option<(String, String)> {
-    let mut words = line.split_ascii_whitespace();
-    let (connection, protocol) = (words.next()?, words.next()?);
-    words.next()?;
-    (words.next().is_none() && protocol.starts_with("HTTP/"))
-        .then(|| (connection.to_owned(), protocol.to_owned()))
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let &[connection, protocol, path] = words.as_slice() else {
+        return None;
+    };
+    let request = protocol.starts_with("HTTP/") && protocol != "HTTP/0.0" && path.contains('/');
+    request.then(|| (connection.to_owned(), protocol.to_owned()))
 }
 
 fn json(line: &str) -> Option<(String, String)> {
@@ -65,7 +67,7 @@ mod tests {
     #[test]
     fn lines_of_each_program_are_read() {
         let log = "7 HTTP/2.0 /m/@v/list\n7 HTTP/2.0 /m/@v/v1.0.0.mod\n9 HTTP/1.1 /x\n[notice] started a thing\n\
-                   10.66.1.1:4711 HTTP/2 /x\n\
+                   10.66.1.1:4711 HTTP/2 /x\n1:1 HTTP/1.1 goproxy.example.com:443\n1:2 HTTP/0.0 error:/x\n\
                    {\"level\":\"info\",\"request\":{\"remote_port\":\"51\",\"proto\":\"HTTP/2.0\",\"uri\":\"/x\"}}\n";
         let traffic = Traffic::read(log);
         assert_eq!(
