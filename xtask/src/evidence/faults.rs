@@ -79,7 +79,8 @@ fn build() -> Result<std::path::PathBuf, FaultsError> {
     }
     let text = String::from_utf8_lossy(&built.stdout).into_owned();
     let messages = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let program = messages.filter_map(|message| message["executable"].as_str().map(str::to_owned)).last();
+    let mut programs = messages.filter_map(|message| message["executable"].as_str().map(str::to_owned));
+    let program = programs.next_back();
     program.map(Into::into).ok_or_else(|| fail("cargo names no program".to_owned()))
 }
 
