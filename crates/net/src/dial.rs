@@ -21,12 +21,7 @@ pub async fn dial(address: SocketAddr, bound: Duration) -> (Result<TcpStream, Ne
             Ok(stream)
         }
         Ok(Err(error)) => Err(NetError::io(Phase::Connect, Party::Network, &what, &error)),
-        Err(_) => Err(NetError::timed_out(
-            Phase::Connect,
-            Party::Network,
-            &what,
-            bound,
-        )),
+        Err(_) => Err(NetError::timed_out(Phase::Connect, Party::Network, &what, bound)),
     };
     (outcome, started.elapsed())
 }

@@ -91,23 +91,13 @@ impl fmt::Display for NetError {
 impl NetError {
     /// An error with a text of its own.
     pub fn new(phase: Phase, kind: ErrorKind, party: Party, detail: impl Into<String>) -> Self {
-        NetError {
-            phase,
-            kind,
-            party,
-            detail: detail.into(),
-        }
+        NetError { phase, kind, party, detail: detail.into() }
     }
 
     /// Nothing came within `bound`.
     pub fn timed_out(phase: Phase, party: Party, what: &str, bound: std::time::Duration) -> Self {
         let detail = format!("{what}: nothing within {:.1} s", bound.as_secs_f64());
-        NetError {
-            phase,
-            kind: ErrorKind::TimedOut,
-            party,
-            detail,
-        }
+        NetError { phase, kind: ErrorKind::TimedOut, party, detail }
     }
 
     /// A system error, or a TLS alert inside one.
@@ -116,20 +106,13 @@ impl NetError {
             _ if let Some(alert) = crate::tls::alert_in(error) => ErrorKind::Alert(alert),
             io::ErrorKind::TimedOut => ErrorKind::TimedOut,
             io::ErrorKind::ConnectionRefused => ErrorKind::Refused,
-            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                ErrorKind::Unreachable
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ErrorKind::Unreachable,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionAborted => {
+                ErrorKind::Reset
             }
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionAborted => ErrorKind::Reset,
             io::ErrorKind::UnexpectedEof => ErrorKind::Closed,
             _ => ErrorKind::Other,
         };
-        NetError {
-            phase,
-            kind,
-            party,
-            detail: format!("{what}: {error}"),
-        }
+        NetError { phase, kind, party, detail: format!("{what}: {error}") }
     }
 }

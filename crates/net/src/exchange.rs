@@ -26,12 +26,7 @@ pub struct Request {
 impl Request {
     /// A GET of `path` that reads the whole body and keeps none of it.
     pub fn get(path: impl Into<String>) -> Request {
-        Request {
-            path: path.into(),
-            authorization: None,
-            keep: 0,
-            stop_after: None,
-        }
+        Request { path: path.into(), authorization: None, keep: 0, stop_after: None }
     }
 }
 
@@ -121,10 +116,7 @@ impl Exchange {
     /// The first value of a header, by its lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(have, _)| have == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
 
     /// `Content-Length`, where it is there and a number.
@@ -147,8 +139,7 @@ impl Exchange {
 
     pub(crate) fn push_header(&mut self, name: &[u8], value: &[u8]) {
         if self.headers.len() < MAX_HEADERS {
-            self.headers
-                .push((printable(name).to_ascii_lowercase(), printable(value)));
+            self.headers.push((printable(name).to_ascii_lowercase(), printable(value)));
         }
     }
 
@@ -171,7 +162,5 @@ impl Exchange {
 /// A header is the peer's text: short and without control characters.
 fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(&text[..text.len().min(MAX_VALUE)]);
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

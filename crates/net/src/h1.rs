@@ -80,18 +80,12 @@ impl H1 {
             return exchange;
         }
         let started = Instant::now();
-        exchange.outcome = match tokio::time::timeout(
-            bounds.total,
-            self.run(request, bounds, started, &mut exchange),
-        )
-        .await
-        {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) => Outcome::Lost(error),
-            Err(_) => Outcome::Stalled {
-                ping_answered: None,
-            },
-        };
+        exchange.outcome =
+            match tokio::time::timeout(bounds.total, self.run(request, bounds, started, &mut exchange)).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(error)) => Outcome::Lost(error),
+                Err(_) => Outcome::Stalled { ping_answered: None },
+            };
         exchange.took = started.elapsed();
         // As Go: octets after the response are unsolicited, and end the connection (net/http/transport.go, `readLoop`).
         self.usable = exchange.outcome == Outcome::Complete && !exchange.closes && !self.surplus;
@@ -120,15 +114,10 @@ impl H1 {
     ) -> Result<Outcome, NetError> {
         if let Err(failed) = self.write(request).await {
             // What the server said before it closed says more: an early answer, or a TLS alert.
-            let bounds = Bounds {
-                stall: LAST_WORDS,
-                ..bounds
-            };
+            let bounds = Bounds { stall: LAST_WORDS, ..bounds };
             return match self.receive(request, bounds, started, exchange).await {
                 Ok(Outcome::Stalled { .. }) => Err(failed),
-                Err(error) if matches!(error.kind, ErrorKind::Closed | ErrorKind::Reset) => {
-                    Err(failed)
-                }
+                Err(error) if matches!(error.kind, ErrorKind::Closed | ErrorKind::Reset) => Err(failed),
                 other => {
                     exchange.closes = true;
                     other
@@ -151,9 +140,7 @@ impl H1 {
         loop {
             while !input.is_empty() || body.is_some() {
                 let Some(decoder) = &mut body else {
-                    let parsed = reader
-                        .push(&input)
-                        .map_err(|error| protocol(format!("response head: {error}")))?;
+                    let parsed = reader.push(&input).map_err(|error| protocol(format!("response head: {error}")))?;
                     let Some((head, used)) = parsed else {
                         input.clear();
                         break;
@@ -179,39 +166,23 @@ impl H1 {
                 input.clear();
                 break;
             }
-            let enough = bounds
-                .enough
-                .is_some_and(|enough| started.elapsed() > enough)
-                && exchange.body_bytes > 0
-                || request
-                    .stop_after
-                    .is_some_and(|limit| exchange.body_bytes >= limit);
+            let enough = bounds.enough.is_some_and(|enough| started.elapsed() > enough) && exchange.body_bytes > 0
+                || request.stop_after.is_some_and(|limit| exchange.body_bytes >= limit);
             if enough && body.is_some() {
                 return Ok(Outcome::Stopped);
             }
             match self.read(&mut input, bounds.stall).await? {
                 None => {
-                    return Ok(Outcome::Stalled {
-                        ping_answered: None,
-                    });
+                    return Ok(Outcome::Stalled { ping_answered: None });
                 }
                 Some(Read::Some) => {}
                 Some(Read::Ended) => {
                     let Some(decoder) = &mut body else {
                         let text = "the server closed the connection before a response";
-                        return Err(NetError::new(
-                            Phase::Http1,
-                            ErrorKind::Closed,
-                            Party::Upstream,
-                            text,
-                        ));
+                        return Err(NetError::new(Phase::Http1, ErrorKind::Closed, Party::Upstream, text));
                     };
                     exchange.closes = true;
-                    return Ok(if decoder.finish().is_ok() {
-                        Outcome::Complete
-                    } else {
-                        Outcome::Truncated
-                    });
+                    return Ok(if decoder.finish().is_ok() { Outcome::Complete } else { Outcome::Truncated });
                 }
             }
         }
@@ -234,16 +205,10 @@ impl H1 {
             self.io.write_all(text.as_bytes()).await?;
             self.io.flush().await
         };
-        written.await.map_err(|error| {
-            NetError::io(Phase::Http1, Party::Upstream, "sending the request", &error)
-        })
+        written.await.map_err(|error| NetError::io(Phase::Http1, Party::Upstream, "sending the request", &error))
     }
 
-    async fn read(
-        &mut self,
-        input: &mut Vec<u8>,
-        stall: Duration,
-    ) -> Result<Option<Read>, NetError> {
+    async fn read(&mut self, input: &mut Vec<u8>, stall: Duration) -> Result<Option<Read>, NetError> {
         let mut buffer = [0u8; 32 * 1024];
         match tokio::time::timeout(stall, self.io.read(&mut buffer)).await {
             Err(_) => Ok(None),
@@ -253,31 +218,17 @@ impl H1 {
                 Ok(Some(Read::Some))
             }
             // A TLS peer that leaves without close_notify ends the stream all the same.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Ok(Some(Read::Ended))
-            }
-            Ok(Err(error)) => Err(NetError::io(
-                Phase::Http1,
-                Party::Upstream,
-                "reading the response",
-                &error,
-            )),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(Some(Read::Ended)),
+            Ok(Err(error)) => Err(NetError::io(Phase::Http1, Party::Upstream, "reading the response", &error)),
         }
     }
 }
 
-fn begin(
-    head: &ResponseHead,
-    exchange: &mut Exchange,
-    started: Instant,
-) -> Result<BodyDecoder, NetError> {
+fn begin(head: &ResponseHead, exchange: &mut Exchange, started: Instant) -> Result<BodyDecoder, NetError> {
     exchange.ttfb = Some(started.elapsed());
     exchange.status = Some(head.status);
-    head.fields
-        .iter()
-        .for_each(|(name, value)| exchange.push_header(name.as_bytes(), value));
-    let kind = BodyKind::of_response("GET", head)
-        .map_err(|error| protocol(format!("response head: {error}")))?;
+    head.fields.iter().for_each(|(name, value)| exchange.push_header(name.as_bytes(), value));
+    let kind = BodyKind::of_response("GET", head).map_err(|error| protocol(format!("response head: {error}")))?;
     exchange.closes = !head.keeps_alive(kind);
     Ok(BodyDecoder::new(kind, HeadLimits::default()))
 }
@@ -301,36 +252,15 @@ mod tests {
             }
         });
         let mut h1 = H1::new(Box::new(client), "goproxy.example.com");
-        let bounds = Bounds {
-            total: Duration::from_secs(5),
-            stall: Duration::from_secs(1),
-            enough: None,
-        };
-        (
-            h1.fetch(
-                &Request {
-                    keep: 100,
-                    ..Request::get("/x")
-                },
-                bounds,
-            )
-            .await,
-            h1,
-        )
+        let bounds = Bounds { total: Duration::from_secs(5), stall: Duration::from_secs(1), enough: None };
+        (h1.fetch(&Request { keep: 100, ..Request::get("/x") }, bounds).await, h1)
     }
 
     #[tokio::test]
     async fn a_response_in_pieces() {
-        let (exchange, h1) = answered_with(vec![
-            b"HTTP/1.1 200 OK\r\nContent-",
-            b"Length: 5\r\nServer: x\r\n\r\nhe",
-            b"llo",
-        ])
-        .await;
-        assert_eq!(
-            (exchange.status, exchange.body.as_slice()),
-            (Some(200), &b"hello"[..])
-        );
+        let (exchange, h1) =
+            answered_with(vec![b"HTTP/1.1 200 OK\r\nContent-", b"Length: 5\r\nServer: x\r\n\r\nhe", b"llo"]).await;
+        assert_eq!((exchange.status, exchange.body.as_slice()), (Some(200), &b"hello"[..]));
         assert_eq!(exchange.outcome, Outcome::Complete);
         assert_eq!(exchange.header("server"), Some("x"));
         assert!(h1.is_usable());
@@ -338,18 +268,15 @@ mod tests {
 
     #[tokio::test]
     async fn connection_close_is_noticed() {
-        let (exchange, h1) = answered_with(vec![
-            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        ])
-        .await;
+        let (exchange, h1) =
+            answered_with(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"]).await;
         assert_eq!(exchange.outcome, Outcome::Complete);
         assert!(exchange.closes && !h1.is_usable());
     }
 
     #[tokio::test]
     async fn a_cut_body_is_truncated() {
-        let (exchange, _) =
-            answered_with(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"]).await;
+        let (exchange, _) = answered_with(vec![b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"]).await;
         assert_eq!(exchange.outcome, Outcome::Truncated);
         assert_eq!(exchange.body_bytes, 5);
     }
@@ -357,12 +284,6 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_http_is_refused() {
         let (exchange, _) = answered_with(vec![b"SSH-2.0-OpenSSH_9.2\r\n"]).await;
-        assert!(matches!(
-            exchange.outcome,
-            Outcome::Lost(NetError {
-                kind: ErrorKind::Protocol,
-                ..
-            })
-        ));
+        assert!(matches!(exchange.outcome, Outcome::Lost(NetError { kind: ErrorKind::Protocol, .. })));
     }
 }

@@ -33,11 +33,7 @@ impl<S, T> Tapped<S, T> {
 }
 
 impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
         let new = &buf.filled()[before..];
@@ -51,11 +47,7 @@ impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
 }
 
 impl<S: AsyncWrite + Unpin, T> AsyncWrite for Tapped<S, T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<std::io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, data)
     }
 

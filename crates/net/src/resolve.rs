@@ -48,69 +48,37 @@ const EAI_ADDRFAMILY: i32 = -9;
 ///
 /// # Errors
 /// [`ErrorKind::NameNotFound`], [`ErrorKind::NameServerFailed`], or [`ErrorKind::TimedOut`] after `bound`.
-pub async fn resolve(
-    host: &str,
-    family: Family,
-    bound: Duration,
-) -> (Result<Vec<IpAddr>, NetError>, Duration) {
+pub async fn resolve(host: &str, family: Family, bound: Duration) -> (Result<Vec<IpAddr>, NetError>, Duration) {
     let started = Instant::now();
     let literal = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = literal.parse::<IpAddr>() {
-        let answer = if Family::of(address) == family {
-            Ok(vec![address])
-        } else {
-            Err(not_found(host, family))
-        };
+        let answer = if Family::of(address) == family { Ok(vec![address]) } else { Err(not_found(host, family)) };
         return (answer, started.elapsed());
     }
     // Go takes what /etc/hosts says and asks no name server then (net/hosts.go, goLookupIPFiles).
     if let Some(addresses) = hosts_file(host) {
-        let of_family: Vec<IpAddr> = addresses
-            .into_iter()
-            .filter(|address| Family::of(*address) == family)
-            .collect();
-        let answer = if of_family.is_empty() {
-            Err(not_found(host, family))
-        } else {
-            Ok(of_family)
-        };
+        let of_family: Vec<IpAddr> = addresses.into_iter().filter(|address| Family::of(*address) == family).collect();
+        let answer = if of_family.is_empty() { Err(not_found(host, family)) } else { Ok(of_family) };
         return (answer, started.elapsed());
     }
     let name = host.to_owned();
     // The system's resolver blocks and cannot be cancelled: past the bound its thread is left behind.
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let spawned = std::thread::Builder::new()
-        .name("resolve".into())
-        .spawn(move || {
-            let _ = sender.send(look_up(&name, family));
-        });
+    let spawned = std::thread::Builder::new().name("resolve".into()).spawn(move || {
+        let _ = sender.send(look_up(&name, family));
+    });
     if let Err(error) = spawned {
         return (
-            Err(NetError::io(
-                Phase::Resolve,
-                Party::Client,
-                "starting a resolver thread",
-                &error,
-            )),
+            Err(NetError::io(Phase::Resolve, Party::Client, "starting a resolver thread", &error)),
             started.elapsed(),
         );
     }
     let answer = match tokio::time::timeout(bound, receiver).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(NetError::new(
-            Phase::Resolve,
-            ErrorKind::Other,
-            Party::Goferry,
-            "the resolver thread ended",
-        )),
+        Ok(Err(_)) => Err(NetError::new(Phase::Resolve, ErrorKind::Other, Party::Goferry, "the resolver thread ended")),
         Err(_) => {
             let what = format!("resolving {host} ({})", family.as_str());
-            Err(NetError::timed_out(
-                Phase::Resolve,
-                Party::Network,
-                &what,
-                bound,
-            ))
+            Err(NetError::timed_out(Phase::Resolve, Party::Network, &what, bound))
         }
     };
     (answer, started.elapsed())
@@ -120,11 +88,7 @@ pub async fn resolve(
 fn hosts_file(host: &str) -> Option<Vec<IpAddr>> {
     use std::io::Read;
     let mut text = String::new();
-    std::fs::File::open("/etc/hosts")
-        .ok()?
-        .take(1 << 20)
-        .read_to_string(&mut text)
-        .ok()?;
+    std::fs::File::open("/etc/hosts").ok()?.take(1 << 20).read_to_string(&mut text).ok()?;
     let addresses = in_hosts(&text, host);
     (!addresses.is_empty()).then_some(addresses)
 }
@@ -133,17 +97,11 @@ fn in_hosts(text: &str, host: &str) -> Vec<IpAddr> {
     let host = host.trim_end_matches('.');
     let mut addresses = Vec::new();
     for line in text.lines() {
-        let mut fields = line
-            .split('#')
-            .next()
-            .unwrap_or_default()
-            .split_ascii_whitespace();
+        let mut fields = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
         let Some(address) = fields.next().and_then(|first| first.parse::<IpAddr>().ok()) else {
             continue;
         };
-        if addresses.len() < MAX_ADDRESSES
-            && fields.any(|name| name.trim_end_matches('.').eq_ignore_ascii_case(host))
-        {
+        if addresses.len() < MAX_ADDRESSES && fields.any(|name| name.trim_end_matches('.').eq_ignore_ascii_case(host)) {
             addresses.push(address);
         }
     }
@@ -162,16 +120,9 @@ fn look_up(host: &str, family: Family) -> Result<Vec<IpAddr>, NetError> {
     let what = format!("resolving {host} ({})", family.as_str());
     match dns_lookup::getaddrinfo(Some(host), None, Some(hints)) {
         Ok(entries) => {
-            let addresses: Vec<IpAddr> = entries
-                .filter_map(Result::ok)
-                .map(|entry| entry.sockaddr.ip())
-                .take(MAX_ADDRESSES)
-                .collect();
-            if addresses.is_empty() {
-                Err(not_found(host, family))
-            } else {
-                Ok(addresses)
-            }
+            let addresses: Vec<IpAddr> =
+                entries.filter_map(Result::ok).map(|entry| entry.sockaddr.ip()).take(MAX_ADDRESSES).collect();
+            if addresses.is_empty() { Err(not_found(host, family)) } else { Ok(addresses) }
         }
         Err(error) => {
             let code = error.error_num();
@@ -180,24 +131,14 @@ fn look_up(host: &str, family: Family) -> Result<Vec<IpAddr>, NetError> {
             }
             let kind = ErrorKind::NameServerFailed;
             let error = std::io::Error::from(error);
-            Err(NetError::new(
-                Phase::Resolve,
-                kind,
-                Party::Network,
-                format!("{what}: {error}"),
-            ))
+            Err(NetError::new(Phase::Resolve, kind, Party::Network, format!("{what}: {error}")))
         }
     }
 }
 
 fn not_found(host: &str, family: Family) -> NetError {
     let detail = format!("resolving {host}: no {} address", family.as_str());
-    NetError::new(
-        Phase::Resolve,
-        ErrorKind::NameNotFound,
-        Party::Network,
-        detail,
-    )
+    NetError::new(Phase::Resolve, ErrorKind::NameNotFound, Party::Network, detail)
 }
 
 #[cfg(test)]
@@ -207,10 +148,7 @@ mod tests {
     #[tokio::test]
     async fn literals_need_no_resolver() {
         let (answer, _) = resolve("127.0.0.1", Family::V4, Duration::from_secs(1)).await;
-        assert_eq!(
-            answer.unwrap(),
-            vec!["127.0.0.1".parse::<IpAddr>().unwrap()]
-        );
+        assert_eq!(answer.unwrap(), vec!["127.0.0.1".parse::<IpAddr>().unwrap()]);
         let (answer, _) = resolve("[::1]", Family::V6, Duration::from_secs(1)).await;
         assert_eq!(answer.unwrap(), vec!["::1".parse::<IpAddr>().unwrap()]);
         let (answer, _) = resolve("127.0.0.1", Family::V6, Duration::from_secs(1)).await;
@@ -219,13 +157,9 @@ mod tests {
 
     #[test]
     fn the_hosts_file_is_read_as_go_reads_it() {
-        let text =
-            "# x\n10.0.0.1 a.example.com A2 # c.example.com\nfe80::1 a.example.com.\nbad d\n";
+        let text = "# x\n10.0.0.1 a.example.com A2 # c.example.com\nfe80::1 a.example.com.\nbad d\n";
         assert_eq!(in_hosts(text, "A.example.com").len(), 2);
-        assert_eq!(
-            in_hosts(text, "a2"),
-            vec!["10.0.0.1".parse::<IpAddr>().unwrap()]
-        );
+        assert_eq!(in_hosts(text, "a2"), vec!["10.0.0.1".parse::<IpAddr>().unwrap()]);
         assert!(in_hosts(text, "c.example.com").is_empty() && in_hosts(text, "d").is_empty());
     }
 

@@ -1,8 +1,9 @@
 //! A tunnel through a SOCKS5 proxy (RFC 1928, RFC 1929), as net/http asks for one: the proxy resolves the name.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::io::Stream;
@@ -42,7 +43,8 @@ async fn run(
 ) -> Result<(), NetError> {
     let io = |error: std::io::Error| NetError::io(Phase::Tunnel, Party::Proxy, what, &error);
     let fail = |kind, why: &str| NetError::new(Phase::Tunnel, kind, Party::Proxy, format!("{what}: {why}"));
-    let length = |text: &str| u8::try_from(text.len()).map_err(|_| fail(ErrorKind::TooLarge, "a name of more than 255 octets"));
+    let length =
+        |text: &str| u8::try_from(text.len()).map_err(|_| fail(ErrorKind::TooLarge, "a name of more than 255 octets"));
 
     let methods: &[u8] = if credentials.is_some() { &[NO_AUTH, USER_PASSWORD] } else { &[NO_AUTH] };
     let mut hello = vec![VERSION, methods.len() as u8];
@@ -68,7 +70,9 @@ async fn run(
     }
 
     let mut request = vec![VERSION, 1, 0];
-    match host.parse::<std::net::IpAddr>() {
+    // An IPv6 address stands in brackets in a URL, and without them here.
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(address)) => {
             request.push(1);
             request.extend_from_slice(&address.octets());
@@ -137,7 +141,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_tunnel_by_name() {
-        let script = vec![(&b"\x05\x01\x00"[..], &b"\x05\x00"[..]), (REQUEST, b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50")];
+        let script =
+            vec![(&b"\x05\x01\x00"[..], &b"\x05\x00"[..]), (REQUEST, b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50")];
         assert_eq!(spoken(script, None).await, Ok(()));
     }
 
@@ -162,5 +167,34 @@ mod tests {
         }
         let script = vec![(&b"\x05\x01\x00"[..], &b"HT"[..])];
         assert_eq!(spoken(script, None).await.unwrap_err().kind, ErrorKind::Protocol);
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_address_is_sent_as_one() {
+        let (mut client, mut server) = tokio::io::duplex(1024);
+        let proxy = tokio::spawn(async move {
+            server.read_exact(&mut [0; 3]).await.unwrap();
+            server.write_all(b"\x05\x00").await.unwrap();
+            let mut request = [0u8; 22];
+            server.read_exact(&mut request).await.unwrap();
+            request
+        });
+        let _ = connect(&mut client, "[::1]", 443, None, Duration::from_secs(2)).await;
+        let mut expected = vec![5, 1, 0, 4];
+        expected.extend_from_slice(&std::net::Ipv6Addr::LOCALHOST.octets());
+        expected.extend_from_slice(&[1, 0xbb]);
+        assert_eq!(proxy.await.unwrap().to_vec(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_bounded_at_each_step() {
+        for answers in [&b""[..], b"\x05", b"\x05\x00", b"\x05\x00\x05\x00\x00\x03\xff"] {
+            let (mut client, mut server) = tokio::io::duplex(1024);
+            server.write_all(answers).await.unwrap();
+            let bound = Duration::from_secs(3);
+            let (outcome, took) = connect(&mut client, "a.example.com", 443, None, bound).await;
+            assert_eq!((outcome.unwrap_err().kind, took.as_secs()), (ErrorKind::TimedOut, 3));
+            drop(server);
+        }
     }
 }

@@ -33,11 +33,7 @@ impl TcpInfo {
     /// The best estimate of the network's round trip.
     #[must_use]
     pub fn rtt(&self) -> Duration {
-        let least = if self.min_rtt_us == 0 || self.min_rtt_us == u32::MAX {
-            self.rtt_us
-        } else {
-            self.min_rtt_us
-        };
+        let least = if self.min_rtt_us == 0 || self.min_rtt_us == u32::MAX { self.rtt_us } else { self.min_rtt_us };
         Duration::from_micros(u64::from(least))
     }
 }
@@ -86,17 +82,11 @@ fn read(socket: BorrowedFd<'_>) -> Option<TcpInfo> {
     }
     let have = length as usize;
     let u32_at = |at: usize| {
-        if at + 4 <= have {
-            u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])
-        } else {
-            0
-        }
+        if at + 4 <= have { u32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]) } else { 0 }
     };
     let u64_at = |at: usize| {
         let bytes = raw.get(at..at + 8).filter(|_| at + 8 <= have);
-        bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u64::from_ne_bytes)
+        bytes.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_ne_bytes)
     };
     Some(TcpInfo {
         rcv_mss: u32_at(20),

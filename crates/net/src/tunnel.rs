@@ -32,16 +32,10 @@ pub async fn connect(
 ) -> (Result<(), NetError>, Tunnel, Duration) {
     let started = Instant::now();
     let mut seen = Tunnel::default();
-    let outcome =
-        match tokio::time::timeout(bound, run(stream, target, authorization, &mut seen)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(NetError::timed_out(
-                Phase::Tunnel,
-                Party::Proxy,
-                &format!("CONNECT {target}"),
-                bound,
-            )),
-        };
+    let outcome = match tokio::time::timeout(bound, run(stream, target, authorization, &mut seen)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(NetError::timed_out(Phase::Tunnel, Party::Proxy, &format!("CONNECT {target}"), bound)),
+    };
     (outcome, seen, started.elapsed())
 }
 
@@ -53,34 +47,22 @@ async fn run(
 ) -> Result<(), NetError> {
     let what = format!("CONNECT {target}");
     let fail = |error: &std::io::Error| NetError::io(Phase::Tunnel, Party::Proxy, &what, error);
-    let mut request =
-        format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {USER_AGENT}\r\n");
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: {USER_AGENT}\r\n");
     if let Some(authorization) = authorization {
         request.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
     }
     request.push_str("\r\n");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .map_err(|error| fail(&error))?;
+    stream.write_all(request.as_bytes()).await.map_err(|error| fail(&error))?;
     stream.flush().await.map_err(|error| fail(&error))?;
 
     // Octet by octet: what follows the head belongs to the tunnel.
     let mut reader = HeadReader::<ResponseHead>::new(HeadLimits::default());
     let head = loop {
         let mut octet = [0u8; 1];
-        let count = stream
-            .read(&mut octet)
-            .await
-            .map_err(|error| fail(&error))?;
+        let count = stream.read(&mut octet).await.map_err(|error| fail(&error))?;
         if count == 0 {
             let text = format!("{what}: the proxy closed the connection without an answer");
-            return Err(NetError::new(
-                Phase::Tunnel,
-                ErrorKind::Closed,
-                Party::Proxy,
-                text,
-            ));
+            return Err(NetError::new(Phase::Tunnel, ErrorKind::Closed, Party::Proxy, text));
         }
         let parsed = reader.push(&octet).map_err(|error| {
             NetError::new(
@@ -96,30 +78,14 @@ async fn run(
         }
     };
     seen.status = Some(head.status);
-    let clean = |value: &[u8]| {
-        String::from_utf8_lossy(&value[..value.len().min(300)])
-            .escape_debug()
-            .to_string()
-    };
-    seen.headers = head
-        .fields
-        .iter()
-        .take(32)
-        .map(|(name, value)| (name.to_ascii_lowercase(), clean(value)))
-        .collect();
+    let clean = |value: &[u8]| String::from_utf8_lossy(&value[..value.len().min(300)]).escape_debug().to_string();
+    seen.headers = head.fields.iter().take(32).map(|(name, value)| (name.to_ascii_lowercase(), clean(value))).collect();
     if (200..300).contains(&head.status) {
         return Ok(());
     }
-    let reason = String::from_utf8_lossy(head.reason.as_bytes())
-        .escape_debug()
-        .to_string();
+    let reason = String::from_utf8_lossy(head.reason.as_bytes()).escape_debug().to_string();
     let text = format!("{what}: the proxy answered {} {reason}", head.status);
-    Err(NetError::new(
-        Phase::Tunnel,
-        ErrorKind::Status(head.status),
-        Party::Proxy,
-        text,
-    ))
+    Err(NetError::new(Phase::Tunnel, ErrorKind::Status(head.status), Party::Proxy, text))
 }
 
 #[cfg(test)]
@@ -133,35 +99,17 @@ mod tests {
             let _ = server.read(&mut request).await;
             let _ = server.write_all(answer).await;
         });
-        let (outcome, seen, _) = connect(
-            &mut client,
-            "goproxy.example.com:443",
-            None,
-            Duration::from_secs(2),
-        )
-        .await;
+        let (outcome, seen, _) = connect(&mut client, "goproxy.example.com:443", None, Duration::from_secs(2)).await;
         (outcome, seen)
     }
 
     #[tokio::test]
     async fn a_tunnel_and_refusals() {
-        assert_eq!(
-            answered_with(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                .await
-                .0,
-            Ok(())
-        );
-        let (outcome, seen) =
-            answered_with(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic realm=x\r\n\r\n").await;
+        assert_eq!(answered_with(b"HTTP/1.1 200 Connection established\r\n\r\n").await.0, Ok(()));
+        let (outcome, seen) = answered_with(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic realm=x\r\n\r\n").await;
         assert_eq!(outcome.unwrap_err().kind, ErrorKind::Status(407));
         assert_eq!(seen.headers[0].0, "proxy-authenticate");
-        assert_eq!(
-            answered_with(b"").await.0.unwrap_err().kind,
-            ErrorKind::Closed
-        );
-        assert_eq!(
-            answered_with(b"RFB 003.008\n").await.0.unwrap_err().kind,
-            ErrorKind::Protocol
-        );
+        assert_eq!(answered_with(b"").await.0.unwrap_err().kind, ErrorKind::Closed);
+        assert_eq!(answered_with(b"RFB 003.008\n").await.0.unwrap_err().kind, ErrorKind::Protocol);
     }
 }

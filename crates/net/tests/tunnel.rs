@@ -18,9 +18,7 @@ fn proxy<F: Future<Output = ()> + Send + 'static>(
         while !head.ends_with(b"\r\n\r\n") {
             head.push(server.read_u8().await.expect("a whole request"));
         }
-        assert!(head.starts_with(
-            b"CONNECT goproxy.example.com:443 HTTP/1.1\r\nHost: goproxy.example.com:443\r\n"
-        ));
+        assert!(head.starts_with(b"CONNECT goproxy.example.com:443 HTTP/1.1\r\nHost: goproxy.example.com:443\r\n"));
         script(server).await;
     });
     client
@@ -42,10 +40,7 @@ async fn a_silent_proxy_is_bounded() {
 async fn a_proxy_that_takes_no_octet_is_bounded() {
     let (mut client, server) = tokio::io::duplex(16);
     let (outcome, _, took) = connect(&mut client, TARGET, None, BOUND).await;
-    assert_eq!(
-        (outcome.unwrap_err().kind, took.as_secs()),
-        (ErrorKind::TimedOut, 3)
-    );
+    assert_eq!((outcome.unwrap_err().kind, took.as_secs()), (ErrorKind::TimedOut, 3));
     drop(server);
 }
 
@@ -67,43 +62,29 @@ async fn an_answer_in_drips_ends_by_time() {
         }
     });
     let (outcome, _, took) = connect(&mut stream, TARGET, None, BOUND).await;
-    assert_eq!(
-        (outcome.unwrap_err().kind, took.as_secs()),
-        (ErrorKind::TimedOut, 3)
-    );
+    assert_eq!((outcome.unwrap_err().kind, took.as_secs()), (ErrorKind::TimedOut, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn interim_answers_are_passed_over_and_bounded() {
     let mut stream = proxy(|mut server| async move {
-        let _ = server
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")
-            .await;
+        let _ = server.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n").await;
     });
     assert_eq!(connect(&mut stream, TARGET, None, BOUND).await.0, Ok(()));
 
     let mut stream = proxy(|mut server| async move {
-        while server
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-            .await
-            .is_ok()
-        {
+        while server.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
     let (outcome, _, took) = connect(&mut stream, TARGET, None, BOUND).await;
-    assert_eq!(
-        (outcome.unwrap_err().kind, took.as_secs()),
-        (ErrorKind::TimedOut, 3)
-    );
+    assert_eq!((outcome.unwrap_err().kind, took.as_secs()), (ErrorKind::TimedOut, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_follows_the_head_belongs_to_the_tunnel() {
     let mut stream = proxy(|mut server| async move {
-        let _ = server
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
-            .await;
+        let _ = server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst").await;
     });
     assert_eq!(connect(&mut stream, TARGET, None, BOUND).await.0, Ok(()));
     let mut rest = Vec::new();
@@ -124,9 +105,5 @@ async fn refusals_name_their_status_and_keep_little_and_clean_text() {
     let (outcome, seen, _) = connect(&mut stream, TARGET, Some("Basic eDp5"), BOUND).await;
     assert_eq!(outcome.unwrap_err().kind, ErrorKind::Status(403));
     assert_eq!((seen.status, seen.headers.len()), (Some(403), 32));
-    assert!(
-        seen.headers
-            .iter()
-            .all(|(_, value)| value.len() < 400 && !value.chars().any(char::is_control))
-    );
+    assert!(seen.headers.iter().all(|(_, value)| value.len() < 400 && !value.chars().any(char::is_control)));
 }

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use goferry_wire::h2::{
-    ErrorCode, ErrorScope, Frame, FrameError, InvalidSetting, SettingId, Settings,
-};
+use goferry_wire::h2::{ErrorCode, ErrorScope, Frame, FrameError, InvalidSetting, SettingId, Settings};
 use tokio::time::Instant;
 
 use super::{GoAwaySeen, H2, ResetSeen};
@@ -27,18 +25,13 @@ impl H2 {
             self.seen.first_frame = Some((kind.to_string(), now));
             // An acknowledgement will do, as it does for Go.
             if !matches!(frame, Frame::Settings { .. }) {
-                let text =
-                    format!("the first frame is {kind}, not SETTINGS (RFC 9113, section 3.4)");
+                let text = format!("the first frame is {kind}, not SETTINGS (RFC 9113, section 3.4)");
                 self.seen.bad_preface = true;
                 return self.broken(ErrorCode::ProtocolError, text);
             }
         }
-        if let (Some((stream_id, ..)), false) =
-            (&self.block, matches!(frame, Frame::Continuation { .. }))
-        {
-            let text = format!(
-                "a frame inside the header block of stream {stream_id} (RFC 9113, section 6.10)"
-            );
+        if let (Some((stream_id, ..)), false) = (&self.block, matches!(frame, Frame::Continuation { .. })) {
+            let text = format!("a frame inside the header block of stream {stream_id} (RFC 9113, section 6.10)");
             return self.broken(ErrorCode::ProtocolError, text);
         }
         match frame {
@@ -49,10 +42,7 @@ impl H2 {
                 );
             }
             Frame::Settings { ack: true, .. } => self.seen.settings_acked = true,
-            Frame::Settings {
-                ack: false,
-                settings,
-            } => self.settings(settings, now),
+            Frame::Settings { ack: false, settings } => self.settings(settings, now),
             Frame::Ping { ack: false, data } => self.queue(&Frame::Ping { ack: true, data }),
             Frame::Ping { ack: true, data } => {
                 if let Some((number, sent)) = self.ping
@@ -63,41 +53,20 @@ impl H2 {
                     self.ping = None;
                 }
             }
-            Frame::GoAway {
-                last_stream_id,
-                code,
-                debug_data,
-            } => self.goaway(last_stream_id, code, &debug_data, now),
+            Frame::GoAway { last_stream_id, code, debug_data } => self.goaway(last_stream_id, code, &debug_data, now),
             Frame::RstStream { stream_id, code } => self.reset(stream_id, code, now),
-            Frame::WindowUpdate { .. } => {
-                self.seen.window_updates = self.seen.window_updates.saturating_add(1)
-            }
-            Frame::Headers {
-                stream_id,
-                fragment,
-                end_stream,
-                end_headers,
-                ..
-            } => {
+            Frame::WindowUpdate { .. } => self.seen.window_updates = self.seen.window_updates.saturating_add(1),
+            Frame::Headers { stream_id, fragment, end_stream, end_headers, .. } => {
                 if end_headers {
                     self.headers(stream_id, &fragment, end_stream, now);
                 } else {
                     self.block = Some((stream_id, fragment, end_stream));
                 }
             }
-            Frame::Continuation {
-                stream_id,
-                fragment,
-                end_headers,
-            } => {
+            Frame::Continuation { stream_id, fragment, end_headers } => {
                 self.continuation(stream_id, &fragment, end_headers, now);
             }
-            Frame::Data {
-                stream_id,
-                data,
-                end_stream,
-                padding,
-            } => {
+            Frame::Data { stream_id, data, end_stream, padding } => {
                 let counted = data.len() + padding.map_or(0, |octets| 1 + usize::from(octets));
                 self.data(stream_id, &data, counted, end_stream, now);
             }
@@ -144,52 +113,31 @@ impl H2 {
             self.seen.settings = Some((settings, now));
         } else if let Some((kept, _)) = &mut self.seen.settings {
             let room = MAX_SETTINGS.saturating_sub(kept.len());
-            settings
-                .iter()
-                .take(room)
-                .for_each(|(id, value)| kept.push(id, value));
+            settings.iter().take(room).for_each(|(id, value)| kept.push(id, value));
         }
-        self.queue(&Frame::Settings {
-            ack: true,
-            settings: Settings::new(),
-        });
+        self.queue(&Frame::Settings { ack: true, settings: Settings::new() });
     }
 
     fn goaway(&mut self, last_stream_id: u32, code: ErrorCode, debug: &[u8], now: Duration) {
         if self.seen.goaways.len() >= 8 {
-            return self.broken(
-                ErrorCode::EnhanceYourCalm,
-                "more than 8 GOAWAY frames".into(),
-            );
+            return self.broken(ErrorCode::EnhanceYourCalm, "more than 8 GOAWAY frames".into());
         }
         self.seen.goaways.push(GoAwaySeen {
             code: code.to_string(),
             last_stream_id,
-            debug: String::from_utf8_lossy(&debug[..debug.len().min(200)])
-                .escape_debug()
-                .to_string(),
+            debug: String::from_utf8_lossy(&debug[..debug.len().min(200)]).escape_debug().to_string(),
             after_requests: self.seen.requests,
             at: now,
         });
         for stream in &mut self.streams {
             if stream.exchange.stream_id > last_stream_id {
-                stream.end(
-                    Outcome::GoneAway {
-                        code: code.to_string(),
-                        last_stream_id,
-                    },
-                    now,
-                );
+                stream.end(Outcome::GoneAway { code: code.to_string(), last_stream_id }, now);
             }
         }
     }
 
     fn reset(&mut self, stream_id: u32, code: ErrorCode, now: Duration) {
-        let Some(stream) = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.is_open(stream_id))
-        else {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.is_open(stream_id)) else {
             return;
         };
         let seen = ResetSeen {
@@ -202,31 +150,20 @@ impl H2 {
         if self.seen.resets.len() < 64 {
             self.seen.resets.push(seen);
         }
-        stream.end(
-            Outcome::Reset {
-                code: code.to_string(),
-            },
-            now,
-        );
+        stream.end(Outcome::Reset { code: code.to_string() }, now);
     }
 
     fn continuation(&mut self, stream_id: u32, fragment: &[u8], end_headers: bool, now: Duration) {
         let Some((block_stream, mut block, end_stream)) = self.block.take() else {
-            return self.broken(
-                ErrorCode::ProtocolError,
-                "CONTINUATION without HEADERS (RFC 9113, section 6.10)".into(),
-            );
+            return self
+                .broken(ErrorCode::ProtocolError, "CONTINUATION without HEADERS (RFC 9113, section 6.10)".into());
         };
         if block_stream != stream_id {
-            let text = format!(
-                "CONTINUATION of stream {stream_id} inside the header block of stream {block_stream}"
-            );
+            let text = format!("CONTINUATION of stream {stream_id} inside the header block of stream {block_stream}");
             return self.broken(ErrorCode::ProtocolError, text);
         }
         if block.len() + fragment.len() > MAX_HEADER_BLOCK {
-            let text = format!(
-                "the header block of stream {block_stream} has more than {MAX_HEADER_BLOCK} octets"
-            );
+            let text = format!("the header block of stream {block_stream} has more than {MAX_HEADER_BLOCK} octets");
             return self.broken(ErrorCode::EnhanceYourCalm, text);
         }
         block.extend_from_slice(fragment);
@@ -249,53 +186,26 @@ impl H2 {
                 return self.broken(ErrorCode::CompressionError, error.to_string());
             }
         };
-        let Some(stream) = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.is_open(stream_id))
-        else {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.is_open(stream_id)) else {
             return;
         };
         match stream.headers(&fields, end_stream, now) {
             Ok(false) => {}
-            Ok(true) => self.queue(&Frame::RstStream {
-                stream_id,
-                code: ErrorCode::Cancel,
-            }),
-            Err((ErrorScope::Connection, text)) => {
-                self.broken(ErrorCode::ProtocolError, text.to_owned())
-            }
-            Err((ErrorScope::Stream, text)) => {
-                self.stream_broken(stream_id, ErrorCode::ProtocolError, text.to_owned())
-            }
+            Ok(true) => self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel }),
+            Err((ErrorScope::Connection, text)) => self.broken(ErrorCode::ProtocolError, text.to_owned()),
+            Err((ErrorScope::Stream, text)) => self.stream_broken(stream_id, ErrorCode::ProtocolError, text.to_owned()),
         }
     }
 
-    fn data(
-        &mut self,
-        stream_id: u32,
-        data: &[u8],
-        counted: usize,
-        end_stream: bool,
-        now: Duration,
-    ) {
+    fn data(&mut self, stream_id: u32, data: &[u8], counted: usize, end_stream: bool, now: Duration) {
         if stream_id >= self.next_stream {
-            let text = format!(
-                "DATA on stream {stream_id}, which was never opened (RFC 9113, section 5.1)"
-            );
+            let text = format!("DATA on stream {stream_id}, which was never opened (RFC 9113, section 5.1)");
             return self.broken(ErrorCode::ProtocolError, text);
         }
         if let Some(increment) = self.inflow.consume(counted) {
-            self.queue(&Frame::WindowUpdate {
-                stream_id: 0,
-                increment,
-            });
+            self.queue(&Frame::WindowUpdate { stream_id: 0, increment });
         }
-        let Some(stream) = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.is_open(stream_id))
-        else {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.is_open(stream_id)) else {
             return;
         };
         if stream.exchange.status.is_none() {
@@ -304,43 +214,27 @@ impl H2 {
         }
         let (stop, update) = stream.data(data, counted, end_stream, now);
         if stop {
-            self.queue(&Frame::RstStream {
-                stream_id,
-                code: ErrorCode::Cancel,
-            });
+            self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel });
         } else if let (Some(increment), false) = (update, end_stream) {
-            self.queue(&Frame::WindowUpdate {
-                stream_id,
-                increment,
-            });
+            self.queue(&Frame::WindowUpdate { stream_id, increment });
         }
     }
 
     /// The peer broke the protocol on one stream: RST_STREAM with the code; the others go on.
     fn stream_broken(&mut self, stream_id: u32, code: ErrorCode, text: String) {
         let now = self.epoch.elapsed();
-        let Some(stream) = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.is_open(stream_id))
-        else {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.is_open(stream_id)) else {
             return;
         };
         stream.end(Outcome::Lost(protocol(text.clone())), now);
         self.seen.protocol_error.get_or_insert(text);
-        self.seen
-            .protocol_error_code
-            .get_or_insert(code.to_string());
+        self.seen.protocol_error_code.get_or_insert(code.to_string());
         self.queue(&Frame::RstStream { stream_id, code });
     }
 
     /// The peer broke the protocol: GOAWAY with the code, and the connection is over.
     fn broken(&mut self, code: ErrorCode, text: String) {
-        self.queue(&Frame::GoAway {
-            last_stream_id: 0,
-            code,
-            debug_data: Vec::new(),
-        });
+        self.queue(&Frame::GoAway { last_stream_id: 0, code, debug_data: Vec::new() });
         self.seen.protocol_error = Some(text.clone());
         self.seen.protocol_error_code = Some(code.to_string());
         self.lost(protocol(text));
@@ -354,10 +248,7 @@ impl H2 {
         let now = self.epoch.elapsed();
         for stream in &mut self.streams {
             let outcome = match self.seen.goaways.last() {
-                Some(goaway) => Outcome::GoneAway {
-                    code: goaway.code.clone(),
-                    last_stream_id: goaway.last_stream_id,
-                },
+                Some(goaway) => Outcome::GoneAway { code: goaway.code.clone(), last_stream_id: goaway.last_stream_id },
                 None => Outcome::Lost(error.clone()),
             };
             stream.end(outcome, now);
@@ -374,9 +265,5 @@ fn protocol(text: String) -> NetError {
 /// What Go's client refuses (net/http/internal/http2/http2.go, `Setting.Valid`): less than RFC 9113
 /// does. It takes ENABLE_PUSH=1 from a server, and does not know NO_RFC7540_PRIORITIES.
 fn refused(settings: &Settings) -> Result<(), InvalidSetting> {
-    settings
-        .iter()
-        .filter(|(id, _)| *id != SettingId::NoRfc7540Priorities)
-        .collect::<Settings>()
-        .validate()
+    settings.iter().filter(|(id, _)| *id != SettingId::NoRfc7540Priorities).collect::<Settings>().validate()
 }

@@ -109,14 +109,8 @@ impl H2 {
             .with(SettingId::InitialWindowSize, GO_STREAM_WINDOW)
             .with(SettingId::MaxFrameSize, GO_MAX_FRAME)
             .with(SettingId::MaxHeaderListSize, 10 << 20);
-        h2.queue(&Frame::Settings {
-            ack: false,
-            settings,
-        });
-        h2.queue(&Frame::WindowUpdate {
-            stream_id: 0,
-            increment: GO_CONNECTION_WINDOW,
-        });
+        h2.queue(&Frame::Settings { ack: false, settings });
+        h2.queue(&Frame::WindowUpdate { stream_id: 0, increment: GO_CONNECTION_WINDOW });
         h2.flush().await;
         match h2.dead.take() {
             Some(error) => Err(error),
@@ -171,15 +165,11 @@ impl H2 {
             }
             self.flush().await;
             self.collect(&mut done);
-            if self.streams.is_empty()
-                && (next == requests.len() || !self.is_usable() || enough(Instant::now()))
-            {
+            if self.streams.is_empty() && (next == requests.len() || !self.is_usable() || enough(Instant::now())) {
                 break;
             }
             // Octets that came after the PING count: its answer may wait behind them.
-            let quiet_since = self
-                .ping
-                .map_or(self.last_read, |(_, sent)| self.last_read.max(sent));
+            let quiet_since = self.ping.map_or(self.last_read, |(_, sent)| self.last_read.max(sent));
             let quiet_until = quiet_since + bounds.stall;
             let data_before = self.last_data();
             let read = self.read_until(until.min(quiet_until)).await;
@@ -191,18 +181,10 @@ impl H2 {
                 continue;
             }
             let unanswered = self.ping.is_some();
-            let answered = self
-                .last_ping_answer
-                .is_some_and(|at| at > self.last_data());
+            let answered = self.last_ping_answer.is_some_and(|at| at > self.last_data());
             if now >= until || unanswered || answered {
-                let waited = self
-                    .ping
-                    .is_some_and(|(_, sent)| now >= sent + bounds.stall);
-                let ping_answered = if answered {
-                    Some(true)
-                } else {
-                    waited.then_some(false)
-                };
+                let waited = self.ping.is_some_and(|(_, sent)| now >= sent + bounds.stall);
+                let ping_answered = if answered { Some(true) } else { waited.then_some(false) };
                 self.stop_all(&Outcome::Stalled { ping_answered }, &mut done);
                 break;
             }
@@ -210,10 +192,7 @@ impl H2 {
         }
         let now = self.epoch.elapsed();
         let unsent = |request: &Request| Exchange::new(request, 0, now);
-        done.into_iter()
-            .zip(requests)
-            .map(|(exchange, request)| exchange.unwrap_or_else(|| unsent(request)))
-            .collect()
+        done.into_iter().zip(requests).map(|(exchange, request)| exchange.unwrap_or_else(|| unsent(request))).collect()
     }
 
     /// Measures one PING round trip.
@@ -251,11 +230,7 @@ impl H2 {
     pub async fn close(mut self) -> H2Seen {
         if self.dead.is_none() {
             self.until = Instant::now() + PARTING_BOUND;
-            self.queue(&Frame::GoAway {
-                last_stream_id: 0,
-                code: ErrorCode::NoError,
-                debug_data: Vec::new(),
-            });
+            self.queue(&Frame::GoAway { last_stream_id: 0, code: ErrorCode::NoError, debug_data: Vec::new() });
             self.flush().await;
             let _ = tokio::time::timeout(PARTING_BOUND, self.io.shutdown()).await;
         }
@@ -265,9 +240,7 @@ impl H2 {
     fn room(&self, concurrency: u32) -> usize {
         let allowed = match &self.seen.settings {
             None => GO_INITIAL_CONCURRENT,
-            Some((settings, _)) => settings
-                .max_concurrent_streams()
-                .unwrap_or(GO_DEFAULT_CONCURRENT),
+            Some((settings, _)) => settings.max_concurrent_streams().unwrap_or(GO_DEFAULT_CONCURRENT),
         };
         // A server that allows none still has to be asked once, to see what it does.
         allowed.min(concurrency).max(1) as usize
@@ -304,14 +277,9 @@ impl H2 {
             padding: None,
         });
         while let Some(part) = parts.next() {
-            self.queue(&Frame::Continuation {
-                stream_id,
-                fragment: part.to_vec(),
-                end_headers: parts.len() == 0,
-            });
+            self.queue(&Frame::Continuation { stream_id, fragment: part.to_vec(), end_headers: parts.len() == 0 });
         }
-        self.streams
-            .push(Stream::new(request, index, stream_id, self.epoch.elapsed()));
+        self.streams.push(Stream::new(request, index, stream_id, self.epoch.elapsed()));
         self.seen.requests += 1;
         self.seen.most_open = self.seen.most_open.max(self.streams.len());
     }
@@ -319,18 +287,11 @@ impl H2 {
     fn send_ping(&mut self) {
         self.pings += 1;
         self.ping = Some((self.pings, Instant::now()));
-        self.queue(&Frame::Ping {
-            ack: false,
-            data: self.pings.to_be_bytes(),
-        });
+        self.queue(&Frame::Ping { ack: false, data: self.pings.to_be_bytes() });
     }
 
     fn last_data(&self) -> Instant {
-        self.streams
-            .iter()
-            .map(|stream| stream.last_progress)
-            .max()
-            .unwrap_or(self.epoch)
+        self.streams.iter().map(|stream| stream.last_progress).max().unwrap_or(self.epoch)
     }
 
     fn queue(&mut self, frame: &Frame) {
@@ -351,12 +312,7 @@ impl H2 {
                 self.read_rest().await;
                 self.lost_by(&error, "writing HTTP/2 frames");
             }
-            Err(_) => self.lost(NetError::timed_out(
-                Phase::Http2,
-                Party::Upstream,
-                "writing HTTP/2 frames",
-                bound,
-            )),
+            Err(_) => self.lost(NetError::timed_out(Phase::Http2, Party::Upstream, "writing HTTP/2 frames", bound)),
         }
     }
 
@@ -376,12 +332,7 @@ impl H2 {
     }
 
     fn closed(&mut self) {
-        self.lost(NetError::new(
-            Phase::Http2,
-            ErrorKind::Closed,
-            Party::Upstream,
-            "the server closed the connection",
-        ));
+        self.lost(NetError::new(Phase::Http2, ErrorKind::Closed, Party::Upstream, "the server closed the connection"));
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -445,10 +396,7 @@ impl H2 {
         for index in 0..self.streams.len() {
             self.streams[index].end(outcome.clone(), now);
             let stream_id = self.streams[index].exchange.stream_id;
-            self.queue(&Frame::RstStream {
-                stream_id,
-                code: ErrorCode::Cancel,
-            });
+            self.queue(&Frame::RstStream { stream_id, code: ErrorCode::Cancel });
         }
         self.ping = None;
         self.collect(done);

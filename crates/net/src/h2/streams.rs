@@ -20,10 +20,7 @@ pub(super) struct Inflow {
 
 impl Inflow {
     pub(super) fn new(available: u32) -> Inflow {
-        Inflow {
-            available,
-            unsent: 0,
-        }
+        Inflow { available, unsent: 0 }
     }
 
     pub(super) fn consume(&mut self, octets: usize) -> Option<u32> {
@@ -92,32 +89,20 @@ impl Stream {
         self.last_progress = Instant::now();
         if self.exchange.status.is_some() {
             if !end_stream {
-                return Err((
-                    ErrorScope::Connection,
-                    "trailers without END_STREAM (RFC 9113, section 8.1)",
-                ));
+                return Err((ErrorScope::Connection, "trailers without END_STREAM (RFC 9113, section 8.1)"));
             }
             self.finish(now);
             return Ok(false);
         }
         let status = fields.iter().find(|field| field.name == b":status");
-        let status = status
-            .filter(|field| field.value.len() == 3 && field.value.iter().all(u8::is_ascii_digit));
-        let status =
-            status.and_then(|field| std::str::from_utf8(&field.value).ok()?.parse::<u16>().ok());
+        let status = status.filter(|field| field.value.len() == 3 && field.value.iter().all(u8::is_ascii_digit));
+        let status = status.and_then(|field| std::str::from_utf8(&field.value).ok()?.parse::<u16>().ok());
         let Some(status) = status.filter(|status| *status >= 100) else {
-            return Err((
-                ErrorScope::Stream,
-                "response headers without a valid :status (RFC 9113, section 8.3.2)",
-            ));
+            return Err((ErrorScope::Stream, "response headers without a valid :status (RFC 9113, section 8.3.2)"));
         };
         if status < 200 {
             let text = "an interim response with END_STREAM (RFC 9113, section 8.1)";
-            return if end_stream {
-                Err((ErrorScope::Stream, text))
-            } else {
-                Ok(false)
-            };
+            return if end_stream { Err((ErrorScope::Stream, text)) } else { Ok(false) };
         }
         self.exchange.status = Some(status);
         self.exchange.ttfb = Some(now.saturating_sub(self.exchange.sent));
@@ -130,16 +115,9 @@ impl Stream {
     }
 
     /// Takes data. Whether to cancel, and what to give back to the window.
-    pub(super) fn data(
-        &mut self,
-        data: &[u8],
-        counted: usize,
-        end_stream: bool,
-        now: Duration,
-    ) -> (bool, Option<u32>) {
+    pub(super) fn data(&mut self, data: &[u8], counted: usize, end_stream: bool, now: Duration) -> (bool, Option<u32>) {
         self.last_progress = Instant::now();
-        self.exchange
-            .push_body(data, self.keep, now.saturating_sub(self.exchange.sent));
+        self.exchange.push_body(data, self.keep, now.saturating_sub(self.exchange.sent));
         if end_stream {
             self.finish(now);
         }
@@ -153,15 +131,8 @@ impl Stream {
         let outcome = match announced {
             Some(length) if had < length => Outcome::Truncated,
             Some(length) if had > length => {
-                let text = format!(
-                    "{had} octets of body where Content-Length says {length} (RFC 9113, section 8.1.1)"
-                );
-                Outcome::Lost(NetError::new(
-                    Phase::Http2,
-                    ErrorKind::Protocol,
-                    Party::Upstream,
-                    text,
-                ))
+                let text = format!("{had} octets of body where Content-Length says {length} (RFC 9113, section 8.1.1)");
+                Outcome::Lost(NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, text))
             }
             _ => Outcome::Complete,
         };
@@ -169,9 +140,7 @@ impl Stream {
     }
 
     fn stop_if_enough(&mut self, now: Duration) -> bool {
-        let enough = self
-            .stop_after
-            .is_some_and(|limit| self.exchange.body_bytes >= limit);
+        let enough = self.stop_after.is_some_and(|limit| self.exchange.body_bytes >= limit);
         if enough && !self.ended {
             self.end(Outcome::Stopped, now);
             return true;

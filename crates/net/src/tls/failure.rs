@@ -8,30 +8,22 @@ use crate::error::{ErrorKind, NetError, Party, Phase};
 /// The error of a handshake with `host`; `asked`: the server had asked for a client certificate.
 pub(super) fn of(host: &str, error: &std::io::Error, asked: bool) -> NetError {
     let what = format!("TLS handshake with {host}");
-    let Some(inner) = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    else {
+    let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         let mut error = NetError::io(Phase::Tls, Party::Upstream, &what, error);
         if asked {
-            error
-                .detail
-                .push_str(" (after it asked for a client certificate)");
+            error.detail.push_str(" (after it asked for a client certificate)");
         }
         return error;
     };
     let (kind, party) = match inner {
-        rustls::Error::AlertReceived(alert) => {
-            (ErrorKind::Alert(alert_name(*alert)), Party::Upstream)
-        }
+        rustls::Error::AlertReceived(alert) => (ErrorKind::Alert(alert_name(*alert)), Party::Upstream),
         // The alert that this side sends.
-        rustls::Error::PeerIncompatible(incompatible) if is_about_version(incompatible) => (
-            ErrorKind::Alert("protocol_version".to_owned()),
-            Party::Upstream,
-        ),
-        rustls::Error::InvalidMessage(_)
-        | rustls::Error::PeerMisbehaved(_)
-        | rustls::Error::PeerIncompatible(_) => (ErrorKind::Protocol, Party::Upstream),
+        rustls::Error::PeerIncompatible(incompatible) if is_about_version(incompatible) => {
+            (ErrorKind::Alert("protocol_version".to_owned()), Party::Upstream)
+        }
+        rustls::Error::InvalidMessage(_) | rustls::Error::PeerMisbehaved(_) | rustls::Error::PeerIncompatible(_) => {
+            (ErrorKind::Protocol, Party::Upstream)
+        }
         _ => (ErrorKind::Other, Party::Upstream),
     };
     NetError::new(Phase::Tls, kind, party, format!("{what}: {inner}"))
@@ -49,9 +41,7 @@ pub(crate) fn alert_in(error: &std::io::Error) -> Option<String> {
 /// The alert's name in the TLS registry (RFC 8446 section 6).
 fn alert_name(alert: rustls::AlertDescription) -> String {
     let number = u8::from(alert);
-    AlertDescription(number)
-        .name()
-        .map_or_else(|| format!("alert {number}"), str::to_owned)
+    AlertDescription(number).name().map_or_else(|| format!("alert {number}"), str::to_owned)
 }
 
 /// Whether the two sides have no version of TLS in common.
@@ -98,10 +88,7 @@ mod tests {
             (A::MissingExtension, "missing_extension"),
             (A::UnsupportedExtension, "unsupported_extension"),
             (A::UnrecognisedName, "unrecognized_name"),
-            (
-                A::BadCertificateStatusResponse,
-                "bad_certificate_status_response",
-            ),
+            (A::BadCertificateStatusResponse, "bad_certificate_status_response"),
             (A::UnknownPSKIdentity, "unknown_psk_identity"),
             (A::CertificateRequired, "certificate_required"),
             (A::NoApplicationProtocol, "no_application_protocol"),
@@ -111,14 +98,8 @@ mod tests {
             assert_eq!(alert_name(alert), name);
         }
         // What rustls knows, the table of names knows too.
-        let known = (0..=255)
-            .map(A::from)
-            .filter(|alert| !matches!(alert, A::Unknown(_)));
-        assert!(
-            known
-                .map(alert_name)
-                .all(|name| !name.starts_with("alert "))
-        );
+        let known = (0..=255).map(A::from).filter(|alert| !matches!(alert, A::Unknown(_)));
+        assert!(known.map(alert_name).all(|name| !name.starts_with("alert ")));
     }
 
     #[test]
@@ -131,9 +112,6 @@ mod tests {
             kind(PeerIncompatible::ServerDoesNotSupportTls12Or13),
             ErrorKind::Alert("protocol_version".to_owned())
         );
-        assert_eq!(
-            kind(PeerIncompatible::ExtendedMasterSecretExtensionRequired),
-            ErrorKind::Protocol
-        );
+        assert_eq!(kind(PeerIncompatible::ExtendedMasterSecretExtensionRequired), ErrorKind::Protocol);
     }
 }

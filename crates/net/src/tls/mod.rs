@@ -108,18 +108,11 @@ impl Roots {
     /// Takes DER certificates. Those that cannot be parsed are left out.
     #[must_use]
     pub fn new(ders: Vec<Vec<u8>>) -> Roots {
-        let ders: Vec<CertificateDer<'static>> =
-            ders.into_iter().map(CertificateDer::from).collect();
+        let ders: Vec<CertificateDer<'static>> = ders.into_iter().map(CertificateDer::from).collect();
         let mut system = RootCertStore::empty();
         system.add_parsable_certificates(ders.iter().cloned());
-        let public = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        Roots {
-            system: Arc::new(system),
-            public: Arc::new(public),
-            ders: Arc::new(ders),
-        }
+        let public = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Roots { system: Arc::new(system), public: Arc::new(public), ders: Arc::new(ders) }
     }
 
     /// How many roots are usable.
@@ -158,17 +151,11 @@ impl TlsClient {
             .expect("ring supports TLS 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(Arc::clone(&witness) as Arc<dyn ServerCertVerifier>)
-            .with_client_cert_resolver(
-                Arc::clone(&asked) as Arc<dyn rustls::client::ResolvesClientCert>
-            );
+            .with_client_cert_resolver(Arc::clone(&asked) as Arc<dyn rustls::client::ResolvesClientCert>);
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.resumption = Resumption::in_memory_sessions(32);
         config.enable_early_data = true;
-        TlsClient {
-            config: Arc::new(config),
-            witness,
-            asked,
-        }
+        TlsClient { config: Arc::new(config), witness, asked }
     }
 
     /// Does the handshake on `stream` for `host` within `bound`.
@@ -182,19 +169,13 @@ impl TlsClient {
         bound: Duration,
     ) -> (Result<(TlsStream<BoxStream>, TlsInfo), NetError>, Duration) {
         let started = Instant::now();
-        let outcome =
-            match tokio::time::timeout(bound, self.handshake_unbounded(stream, host)).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    let what = format!("TLS handshake with {host}");
-                    Err(NetError::timed_out(
-                        Phase::Tls,
-                        Party::Upstream,
-                        &what,
-                        bound,
-                    ))
-                }
-            };
+        let outcome = match tokio::time::timeout(bound, self.handshake_unbounded(stream, host)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let what = format!("TLS handshake with {host}");
+                Err(NetError::timed_out(Phase::Tls, Party::Upstream, &what, bound))
+            }
+        };
         (outcome, started.elapsed())
     }
 
@@ -211,17 +192,10 @@ impl TlsClient {
     ) -> Result<(TlsStream<BoxStream>, TlsInfo), NetError> {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned()).map_err(|error| {
-            NetError::new(
-                Phase::Tls,
-                ErrorKind::Other,
-                Party::Client,
-                format!("{bare} is no name for TLS: {error}"),
-            )
+            NetError::new(Phase::Tls, ErrorKind::Other, Party::Client, format!("{bare} is no name for TLS: {error}"))
         })?;
         // With tokio-rustls, early data is only sent by a caller that writes it: nothing is here.
-        let connected = TlsConnector::from(Arc::clone(&self.config))
-            .connect(name, stream)
-            .await;
+        let connected = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await;
         let tls = connected.map_err(|error| failure::of(bare, &error, self.asked.was_asked()))?;
         let (_, connection) = tls.get_ref();
         let version = connection.protocol_version();
@@ -229,10 +203,7 @@ impl TlsClient {
         let retried = connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest);
         let tls13 = version == Some(ProtocolVersion::TLSv1_3);
         // A resumed handshake carries no chain: its verdict is the one of the session's first handshake.
-        let (verified, verdict) = self
-            .witness
-            .verdict()
-            .unwrap_or((Err(CertProblem::Invalid), String::new()));
+        let (verified, verdict) = self.witness.verdict().unwrap_or((Err(CertProblem::Invalid), String::new()));
         let info = TlsInfo {
             version: version.map_or_else(String::new, version_name),
             cipher: connection
@@ -240,30 +211,15 @@ impl TlsClient {
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or("unknown")
                 .to_owned(),
-            alpn_offered: self
-                .config
-                .alpn_protocols
-                .iter()
-                .map(|protocol| lossy(protocol))
-                .collect(),
+            alpn_offered: self.config.alpn_protocols.iter().map(|protocol| lossy(protocol)).collect(),
             alpn: connection.alpn_protocol().map(lossy),
-            chain: connection
-                .peer_certificates()
-                .unwrap_or_default()
-                .iter()
-                .take(8)
-                .map(summarize)
-                .collect(),
+            chain: connection.peer_certificates().unwrap_or_default().iter().take(8).map(summarize).collect(),
             verified,
             verdict,
             resumed,
             early_data: connection.is_early_data_accepted(),
             client_cert_requested: self.asked.was_asked(),
-            round_trips: if retried || (!tls13 && !resumed) {
-                2
-            } else {
-                1
-            },
+            round_trips: if retried || (!tls13 && !resumed) { 2 } else { 1 },
         };
         Ok((tls, info))
     }
@@ -292,11 +248,7 @@ impl AskedForCert {
 }
 
 impl rustls::client::ResolvesClientCert for AskedForCert {
-    fn resolve(
-        &self,
-        _hints: &[&[u8]],
-        _schemes: &[SignatureScheme],
-    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
         self.0.store(true, std::sync::atomic::Ordering::Relaxed);
         None
     }

@@ -27,11 +27,7 @@ impl std::fmt::Debug for Witness {
 
 impl Witness {
     pub(super) fn new(roots: Roots, provider: Arc<CryptoProvider>) -> Witness {
-        Witness {
-            roots,
-            provider,
-            seen: Mutex::default(),
-        }
+        Witness { roots, provider, seen: Mutex::default() }
     }
 
     pub(super) fn verdict(&self) -> Option<Verdict> {
@@ -47,23 +43,14 @@ impl Witness {
         now: UnixTime,
     ) -> Verdict {
         let against = |store: &Arc<RootCertStore>| -> Result<(), rustls::Error> {
-            let verifier = WebPkiServerVerifier::builder_with_provider(
-                Arc::clone(store),
-                Arc::clone(&self.provider),
-            )
-            .build()
-            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
-            verifier
-                .verify_server_cert(leaf, rest, name, ocsp, now)
-                .map(|_| ())
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(store), Arc::clone(&self.provider))
+                .build()
+                .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+            verifier.verify_server_cert(leaf, rest, name, ocsp, now).map(|_| ())
         };
         match against(&self.roots.system) {
             Ok(()) => {
-                let root = if against(&self.roots.public).is_ok() {
-                    Root::Public
-                } else {
-                    Root::Local
-                };
+                let root = if against(&self.roots.public).is_ok() { Root::Public } else { Root::Local };
                 (Ok(root), String::new())
             }
             Err(error) => {
@@ -72,11 +59,7 @@ impl Witness {
                     _ => CertProblem::Invalid,
                 };
                 // Go trusts a leaf that is itself among the roots (crypto/x509/verify.go, Verify).
-                let is_root = self
-                    .roots
-                    .ders
-                    .iter()
-                    .any(|der| der.as_ref() == leaf.as_ref());
+                let is_root = self.roots.ders.iter().any(|der| der.as_ref() == leaf.as_ref());
                 if is_root && matches!(problem, CertProblem::UnknownIssuer | CertProblem::Invalid) {
                     return match self_issued(leaf, name, now) {
                         None => (Ok(Root::Local), String::new()),
@@ -89,11 +72,7 @@ impl Witness {
     }
 }
 
-fn self_issued(
-    leaf: &CertificateDer<'_>,
-    name: &ServerName<'_>,
-    now: UnixTime,
-) -> Option<CertProblem> {
+fn self_issued(leaf: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Option<CertProblem> {
     let summary = summarize(leaf);
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     if now > summary.not_after {
@@ -105,28 +84,18 @@ fn self_issued(
     let Ok(parsed) = rustls::server::ParsedCertificate::try_from(leaf) else {
         return Some(CertProblem::Invalid);
     };
-    rustls::client::verify_server_name(&parsed, name)
-        .is_err()
-        .then_some(CertProblem::WrongName)
+    rustls::client::verify_server_name(&parsed, name).is_err().then_some(CertProblem::WrongName)
 }
 
 fn problem(error: &CertificateError) -> CertProblem {
     match error {
         // A root of the same name with another key is no issuer either (crypto/x509: UnknownAuthorityError).
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            CertProblem::UnknownIssuer
-        }
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => CertProblem::UnknownIssuer,
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertProblem::Expired,
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            CertProblem::NotYetValid
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            CertProblem::WrongName
-        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => CertProblem::NotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => CertProblem::WrongName,
         // webpki's word for a self-signed leaf, which is first of all not trusted.
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            CertProblem::UnknownIssuer
-        }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => CertProblem::UnknownIssuer,
         _ => CertProblem::Invalid,
     }
 }
@@ -153,12 +122,7 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -167,18 +131,11 @@ impl ServerCertVerifier for Witness {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -193,28 +150,20 @@ pub(super) fn summarize(der: &CertificateDer<'_>) -> CertSummary {
             names: Vec::new(),
         };
     };
-    let names = cert
-        .subject_alternative_name()
-        .ok()
-        .flatten()
-        .map_or_else(Vec::new, |extension| {
-            let general = extension.value.general_names.iter().take(8);
-            general
-                .filter_map(|name| match name {
-                    GeneralName::DNSName(name) => Some(clean(name)),
-                    GeneralName::IPAddress(bytes) => match bytes.len() {
-                        4 => <[u8; 4]>::try_from(*bytes)
-                            .ok()
-                            .map(|b| std::net::Ipv4Addr::from(b).to_string()),
-                        16 => <[u8; 16]>::try_from(*bytes)
-                            .ok()
-                            .map(|b| std::net::Ipv6Addr::from(b).to_string()),
-                        _ => None,
-                    },
+    let names = cert.subject_alternative_name().ok().flatten().map_or_else(Vec::new, |extension| {
+        let general = extension.value.general_names.iter().take(8);
+        general
+            .filter_map(|name| match name {
+                GeneralName::DNSName(name) => Some(clean(name)),
+                GeneralName::IPAddress(bytes) => match bytes.len() {
+                    4 => <[u8; 4]>::try_from(*bytes).ok().map(|b| std::net::Ipv4Addr::from(b).to_string()),
+                    16 => <[u8; 16]>::try_from(*bytes).ok().map(|b| std::net::Ipv6Addr::from(b).to_string()),
                     _ => None,
-                })
-                .collect()
-        });
+                },
+                _ => None,
+            })
+            .collect()
+    });
     CertSummary {
         subject: clean(&cert.subject().to_string()),
         issuer: clean(&cert.issuer().to_string()),
@@ -226,8 +175,5 @@ pub(super) fn summarize(der: &CertificateDer<'_>) -> CertSummary {
 
 /// Printable and short: a certificate is the peer's text.
 fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(200)
-        .collect()
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(200).collect()
 }

@@ -31,25 +31,16 @@ pub(crate) async fn against<F: Future<Output = ()> + Send + 'static>(
             encoder: Encoder::new(),
         };
         let mut preface = [0u8; PREFACE.len()];
-        mock.io
-            .read_exact(&mut preface)
-            .await
-            .expect("the client sends its preface");
+        mock.io.read_exact(&mut preface).await.expect("the client sends its preface");
         assert_eq!(&preface, PREFACE);
         script(mock).await;
     });
-    H2::start(Box::new(client), "goproxy.example.com")
-        .await
-        .expect("the connection takes the preface")
+    H2::start(Box::new(client), "goproxy.example.com").await.expect("the connection takes the preface")
 }
 
 /// 10 s in all, 1 s of silence, 100 streams.
-pub(crate) const BOUNDS: Bounds = Bounds {
-    total: Duration::from_secs(10),
-    enough: None,
-    stall: Duration::from_secs(1),
-    concurrency: 100,
-};
+pub(crate) const BOUNDS: Bounds =
+    Bounds { total: Duration::from_secs(10), enough: None, stall: Duration::from_secs(1), concurrency: 100 };
 
 /// Fetches `/0`, `/1` and so on at once, keeping a little of each body.
 pub(crate) async fn fetch(h2: &mut H2, count: usize) -> Vec<Exchange> {
@@ -57,12 +48,7 @@ pub(crate) async fn fetch(h2: &mut H2, count: usize) -> Vec<Exchange> {
 }
 
 pub(crate) async fn fetch_within(h2: &mut H2, count: usize, bounds: Bounds) -> Vec<Exchange> {
-    let requests: Vec<Request> = (0..count)
-        .map(|n| Request {
-            keep: 100,
-            ..Request::get(format!("/{n}"))
-        })
-        .collect();
+    let requests: Vec<Request> = (0..count).map(|n| Request { keep: 100, ..Request::get(format!("/{n}")) }).collect();
     let exchanges = h2.fetch(&requests, bounds).await;
     assert_eq!(exchanges.len(), count);
     exchanges
@@ -101,17 +87,9 @@ impl Mock {
     /// The stream and header fields of the client's next request.
     pub(crate) async fn request(&mut self) -> (u32, Vec<HeaderField>) {
         match self.recv_telling().await {
-            Some(Frame::Headers {
-                stream_id,
-                fragment,
-                end_headers: true,
-                ..
-            }) => (
-                stream_id,
-                self.hpack
-                    .decode(&fragment)
-                    .expect("the client's header block decodes"),
-            ),
+            Some(Frame::Headers { stream_id, fragment, end_headers: true, .. }) => {
+                (stream_id, self.hpack.decode(&fragment).expect("the client's header block decodes"))
+            }
             other => panic!("a request was expected, not {other:?}"),
         }
     }
@@ -132,80 +110,39 @@ impl Mock {
 
     /// SETTINGS without a value.
     pub(crate) async fn send_settings(&mut self) {
-        self.send(Frame::Settings {
-            ack: false,
-            settings: Settings::new(),
-        })
-        .await;
+        self.send(Frame::Settings { ack: false, settings: Settings::new() }).await;
     }
 
     /// A whole header list in one HEADERS frame.
-    pub(crate) async fn send_headers(
-        &mut self,
-        stream_id: u32,
-        fields: &[(&str, &str)],
-        end_stream: bool,
-    ) {
+    pub(crate) async fn send_headers(&mut self, stream_id: u32, fields: &[(&str, &str)], end_stream: bool) {
         let fragment = self.block(fields);
-        self.send(headers(stream_id, fragment, end_stream, true))
-            .await;
+        self.send(headers(stream_id, fragment, end_stream, true)).await;
     }
 
     pub(crate) fn block(&mut self, fields: &[(&str, &str)]) -> Vec<u8> {
-        let fields: Vec<HeaderField> = fields
-            .iter()
-            .map(|(name, value)| HeaderField::new(*name, *value))
-            .collect();
+        let fields: Vec<HeaderField> = fields.iter().map(|(name, value)| HeaderField::new(*name, *value)).collect();
         let mut fragment = Vec::new();
         self.encoder.encode(&fields, &mut fragment);
         fragment
     }
 
     pub(crate) async fn send_data(&mut self, stream_id: u32, data: &[u8], end_stream: bool) {
-        self.send(Frame::Data {
-            stream_id,
-            data: data.to_vec(),
-            end_stream,
-            padding: None,
-        })
-        .await;
+        self.send(Frame::Data { stream_id, data: data.to_vec(), end_stream, padding: None }).await;
     }
 
     /// 200 and `ok`.
     pub(crate) async fn answer(&mut self, stream_id: u32) {
-        self.send_headers(
-            stream_id,
-            &[(":status", "200"), ("content-length", "2")],
-            false,
-        )
-        .await;
+        self.send_headers(stream_id, &[(":status", "200"), ("content-length", "2")], false).await;
         self.send_data(stream_id, b"ok", true).await;
     }
 
     pub(crate) async fn send_goaway(&mut self, last_stream_id: u32, code: ErrorCode) {
-        self.send(Frame::GoAway {
-            last_stream_id,
-            code,
-            debug_data: b"bye".to_vec(),
-        })
-        .await;
+        self.send(Frame::GoAway { last_stream_id, code, debug_data: b"bye".to_vec() }).await;
     }
 }
 
-pub(crate) fn headers(
-    stream_id: u32,
-    fragment: Vec<u8>,
-    end_stream: bool,
-    end_headers: bool,
-) -> Frame {
-    Frame::Headers {
-        stream_id,
-        fragment,
-        priority: None,
-        end_stream,
-        end_headers,
-        padding: None,
-    }
+pub(crate) fn headers(stream_id: u32, fragment: Vec<u8>, end_stream: bool, end_headers: bool) -> Frame {
+    Frame::Headers { stream_id, fragment, priority: None, end_stream, end_headers, padding: None }
 }
 
 /// Waits for a script's verdict, sent at its end.

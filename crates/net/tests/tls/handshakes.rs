@@ -10,15 +10,11 @@ use crate::server::{Authority, BOTH, HOST, config, serve, shake};
 async fn alpn_is_what_the_server_chooses() {
     let authority = Authority::new();
     let identity = authority.good();
-    for (spoken, chosen) in [
-        (&[][..], None),
-        (&[&b"h2"[..], b"http/1.1"][..], Some("h2")),
-        (&[&b"http/1.1"[..]][..], Some("http/1.1")),
-    ] {
+    for (spoken, chosen) in
+        [(&[][..], None), (&[&b"h2"[..], b"http/1.1"][..], Some("h2")), (&[&b"http/1.1"[..]][..], Some("http/1.1"))]
+    {
         let address = serve(config(&identity, BOTH, spoken)).await;
-        let (_, info) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST)
-            .await
-            .unwrap();
+        let (_, info) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST).await.unwrap();
         assert_eq!(info.alpn.as_deref(), chosen);
         assert_eq!(info.alpn_offered, ["h2", "http/1.1"]);
     }
@@ -30,13 +26,8 @@ async fn versions_and_their_round_trips() {
     let identity = authority.good();
     for (version, name, round_trips) in [(&TLS13, "TLSv1.3", 1), (&TLS12, "TLSv1.2", 2)] {
         let address = serve(config(&identity, &[version], GO_ALPN)).await;
-        let (_, info) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST)
-            .await
-            .unwrap();
-        assert_eq!(
-            (info.version.as_str(), info.round_trips, info.resumed),
-            (name, round_trips, false)
-        );
+        let (_, info) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST).await.unwrap();
+        assert_eq!((info.version.as_str(), info.round_trips, info.resumed), (name, round_trips, false));
         assert!(info.cipher.starts_with("TLS"), "{}", info.cipher);
         assert!(!info.client_cert_requested && !info.early_data);
     }
@@ -56,9 +47,7 @@ async fn a_second_handshake_resumes_and_keeps_the_verdict() {
         assert!(!first.resumed && second.resumed, "{}", first.version);
         assert_eq!((second.round_trips, second.verified), (1, Ok(Root::Local)));
         // Another client starts anew.
-        let (_, other) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST)
-            .await
-            .unwrap();
+        let (_, other) = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST).await.unwrap();
         assert!(!other.resumed);
     }
 }

@@ -25,9 +25,7 @@ async fn answered_with(bytes: &'static [u8], closes: bool) -> (NetError, Duratio
         }
     });
     let tls = TlsClient::new(&Authority::new().roots(), GO_ALPN);
-    let (outcome, took) = tls
-        .handshake(Box::new(client), HOST, Duration::from_secs(3))
-        .await;
+    let (outcome, took) = tls.handshake(Box::new(client), HOST, Duration::from_secs(3)).await;
     (outcome.err().expect("the handshake cannot succeed"), took)
 }
 
@@ -36,10 +34,7 @@ async fn silence_is_bounded() {
     // Nothing; half a record; and a record that goes on for ever is never complete.
     for bytes in [&b""[..], &[0x16, 3, 3, 0x40, 0, 2, 0, 0, 70]] {
         let (error, took) = answered_with(bytes, false).await;
-        assert_eq!(
-            (error.phase, error.kind, error.party),
-            (Phase::Tls, ErrorKind::TimedOut, Party::Upstream)
-        );
+        assert_eq!((error.phase, error.kind, error.party), (Phase::Tls, ErrorKind::TimedOut, Party::Upstream));
         assert_eq!(took.as_secs(), 3);
     }
 }
@@ -48,13 +43,8 @@ async fn silence_is_bounded() {
 async fn a_server_that_takes_no_octet_is_bounded() {
     let (client, server) = tokio::io::duplex(16);
     let tls = TlsClient::new(&Authority::new().roots(), GO_ALPN);
-    let (outcome, took) = tls
-        .handshake(Box::new(client), HOST, Duration::from_secs(3))
-        .await;
-    assert_eq!(
-        (outcome.err().unwrap().kind, took.as_secs()),
-        (ErrorKind::TimedOut, 3)
-    );
+    let (outcome, took) = tls.handshake(Box::new(client), HOST, Duration::from_secs(3)).await;
+    assert_eq!((outcome.err().unwrap().kind, took.as_secs()), (ErrorKind::TimedOut, 3));
     drop(server);
 }
 
@@ -96,10 +86,7 @@ async fn alerts_have_their_names() {
 async fn no_protocol_in_common_is_the_server_s_alert() {
     let authority = Authority::new();
     let address = serve(config(&authority.good(), BOTH, &[b"spdy/3"])).await;
-    let error = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST)
-        .await
-        .err()
-        .unwrap();
+    let error = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, HOST).await.err().unwrap();
     assert_eq!(error.kind, alert("no_application_protocol"));
 }
 
@@ -107,14 +94,7 @@ async fn no_protocol_in_common_is_the_server_s_alert() {
 async fn a_name_that_is_none() {
     let authority = Authority::new();
     let address = serve(config(&authority.good(), BOTH, GO_ALPN)).await;
-    let error = shake(
-        &TlsClient::new(&authority.roots(), GO_ALPN),
-        address,
-        "not a name",
-    )
-    .await
-    .err()
-    .unwrap();
+    let error = shake(&TlsClient::new(&authority.roots(), GO_ALPN), address, "not a name").await.err().unwrap();
     assert_eq!((error.kind, error.party), (ErrorKind::Other, Party::Client));
 }
 
@@ -126,13 +106,7 @@ async fn a_demanded_client_certificate_is_noticed() {
     let client = TlsClient::new(&authority.roots(), GO_ALPN);
     let error = shake(&client, address, HOST).await.err().unwrap();
     assert!(client.client_cert_requested());
-    assert!(
-        matches!(
-            error.kind,
-            ErrorKind::Alert(_) | ErrorKind::Closed | ErrorKind::Reset
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind, ErrorKind::Alert(_) | ErrorKind::Closed | ErrorKind::Reset), "{error:?}");
 
     // TLS 1.3: the client is done before the server has judged; the first read brings the alert.
     let address = serve(demanding(&authority.good(), &[&TLS13], &authority)).await;
@@ -146,8 +120,5 @@ async fn a_demanded_client_certificate_is_noticed() {
         }
         Err(error) => error.kind,
     };
-    assert!(
-        kind == alert("certificate_required") || kind == ErrorKind::Reset,
-        "{kind:?}"
-    );
+    assert!(kind == alert("certificate_required") || kind == ErrorKind::Reset, "{kind:?}");
 }

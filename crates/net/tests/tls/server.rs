@@ -21,8 +21,7 @@ pub(crate) const HOST: &str = "goproxy.example.com";
 /// Longer than any test takes on a busy machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 /// Both versions.
-pub(crate) const BOTH: &[&SupportedProtocolVersion] =
-    &[&rustls::version::TLS13, &rustls::version::TLS12];
+pub(crate) const BOTH: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A chain as a server sends it, with its key.
 pub(crate) struct Identity {
@@ -39,16 +38,11 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "A root of this test");
+        params.distinguished_name.push(DnType::CommonName, "A root of this test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let der = params.self_signed(&key).unwrap().der().to_vec();
-        Authority {
-            issuer: Issuer::new(params, key),
-            der,
-        }
+        Authority { issuer: Issuer::new(params, key), der }
     }
 
     pub(crate) fn sign(&self, params: &CertificateParams) -> Identity {
@@ -68,21 +62,12 @@ impl Authority {
 }
 
 pub(crate) fn names(names: &[&str]) -> CertificateParams {
-    CertificateParams::new(
-        names
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>(),
-    )
-    .unwrap()
+    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 pub(crate) fn self_signed(params: &CertificateParams) -> Identity {
     let key = KeyPair::generate().unwrap();
-    Identity {
-        chain: vec![params.self_signed(&key).unwrap().der().clone()],
-        key,
-    }
+    Identity { chain: vec![params.self_signed(&key).unwrap().der().clone()], key }
 }
 
 /// A server configuration that asks for no client certificate.
@@ -101,19 +86,11 @@ pub(crate) fn demanding(
     authority: &Authority,
 ) -> ServerConfig {
     let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(CertificateDer::from(authority.der.clone()))
-        .unwrap();
+    roots.add(CertificateDer::from(authority.der.clone())).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier =
-        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .unwrap();
-    finish(
-        builder(versions).with_client_cert_verifier(verifier),
-        identity,
-        GO_ALPN,
-    )
+        rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+    finish(builder(versions).with_client_cert_verifier(verifier), identity, GO_ALPN)
 }
 
 fn builder(
@@ -130,9 +107,7 @@ fn finish(
     alpn: &[&[u8]],
 ) -> ServerConfig {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
-    let mut config = builder
-        .with_single_cert(identity.chain.clone(), key)
-        .unwrap();
+    let mut config = builder.with_single_cert(identity.chain.clone(), key).unwrap();
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     config
 }
@@ -169,8 +144,5 @@ pub(crate) async fn shake(client: &TlsClient, address: SocketAddr, host: &str) -
 /// What a new client with these roots sees of a server with this identity.
 pub(crate) async fn seen(identity: &Identity, roots: &Roots) -> TlsInfo {
     let address = serve(config(identity, BOTH, GO_ALPN)).await;
-    shake(&TlsClient::new(roots, GO_ALPN), address, HOST)
-        .await
-        .expect("a bad certificate does not end the handshake")
-        .1
+    shake(&TlsClient::new(roots, GO_ALPN), address, HOST).await.expect("a bad certificate does not end the handshake").1
 }
