@@ -49,15 +49,11 @@ const ALL: [(Step, &str); 10] = [
 impl Step {
     /// The step of this name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        ALL.iter()
-            .find(|known| known.1 == name)
-            .map(|known| known.0)
+        ALL.iter().find(|known| known.1 == name).map(|known| known.0)
     }
 
     fn name(self) -> &'static str {
-        ALL.iter()
-            .find(|known| known.0 == self)
-            .map_or("", |known| known.1)
+        ALL.iter().find(|known| known.0 == self).map_or("", |known| known.1)
     }
 
     /// Whether it runs programs that [`provision`] sees to.
@@ -77,11 +73,8 @@ enum Ended {
 /// Runs the steps, all of them where none is named, and says how each ended. Whether none failed.
 pub(crate) fn run(workspace: &Workspace, wanted: &[Step], fail_fast: bool) -> bool {
     let start = Instant::now();
-    let mut wanted: Vec<Step> = ALL
-        .map(|known| known.0)
-        .into_iter()
-        .filter(|step| wanted.is_empty() || wanted.contains(step))
-        .collect();
+    let mut wanted: Vec<Step> =
+        ALL.map(|known| known.0).into_iter().filter(|step| wanted.is_empty() || wanted.contains(step)).collect();
     if wanted.iter().any(|step| step.needs_parts()) && !wanted.contains(&Step::Provision) {
         wanted.insert(0, Step::Provision);
     }
@@ -107,17 +100,10 @@ pub(crate) fn run(workspace: &Workspace, wanted: &[Step], fail_fast: bool) -> bo
     for (step, took, ended) in &done {
         say!("{}", line(*step, *took, ended));
     }
-    let failed = done
-        .iter()
-        .filter(|step| matches!(step.2, Ended::Failed(_)))
-        .count();
+    let failed = done.iter().filter(|step| matches!(step.2, Ended::Failed(_))).count();
     say!(
         "{}",
-        if failed == 0 {
-            "all steps passed".to_owned()
-        } else {
-            format!("{failed} of {} steps failed", done.len())
-        }
+        if failed == 0 { "all steps passed".to_owned() } else { format!("{failed} of {} steps failed", done.len()) }
     );
     failed == 0
 }
@@ -165,69 +151,33 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
             };
         }
         Step::Fmt => command.args(["fmt", "--all", "--check", "--", "-l"]),
-        Step::Clippy => command.args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ]),
+        Step::Clippy => {
+            command.args(["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--", "-D", "warnings"])
+        }
         Step::Build => command.args(["test", "--workspace", "--locked", "--no-run"]),
         Step::Unit => {
             let tests = named(workspace, |test| !is_servers(test) && !is_faults(test));
-            command
-                .args([
-                    "test",
-                    "--workspace",
-                    "--locked",
-                    "--no-fail-fast",
-                    "--lib",
-                    "--bins",
-                ])
-                .args(tests)
+            command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]).args(tests)
         }
         Step::Servers | Step::Faults => {
-            let tests = named(
-                workspace,
-                if step == Step::Servers {
-                    is_servers
-                } else {
-                    is_faults
-                },
-            );
+            let tests = named(workspace, if step == Step::Servers { is_servers } else { is_faults });
             if tests.is_empty() {
                 return Ended::Failed("no test binary has such a name".to_owned());
             }
-            command
-                .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-                .args(tests)
+            command.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(tests)
         }
         Step::Docs => {
             let mut rustdoc = cargo();
-            rustdoc.args([
-                "doc",
-                "--workspace",
-                "--locked",
-                "--no-deps",
-                "--document-private-items",
-            ]);
+            rustdoc.args(["doc", "--workspace", "--locked", "--no-deps", "--keep-going", "--document-private-items"]);
             if let Ended::Failed(why) = status(rustdoc.env("RUSTDOCFLAGS", "-D warnings")) {
                 return Ended::Failed(why);
             }
             command.args(["test", "--workspace", "--locked", "--doc", "--no-fail-fast"])
         }
         Step::Deny => {
-            let asked = cargo()
-                .args(["deny", "--version"])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+            let asked = cargo().args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !asked.is_ok_and(|status| status.success()) {
-                return Ended::Skipped(
-                    "cargo-deny is not installed (cargo install cargo-deny --locked)",
-                );
+                return Ended::Skipped("cargo-deny is not installed (cargo install cargo-deny --locked)");
             }
             command.args(["deny", "--workspace", "check"])
         }
@@ -260,18 +210,11 @@ fn is_faults(test: &TestTarget) -> bool {
 
 /// `--test NAME` for each test binary that is wanted.
 fn named(workspace: &Workspace, wanted: impl Fn(&TestTarget) -> bool) -> Vec<String> {
-    let mut names: Vec<&str> = workspace
-        .tests
-        .iter()
-        .filter(|test| wanted(test))
-        .map(|test| test.name.as_str())
-        .collect();
+    let mut names: Vec<&str> =
+        workspace.tests.iter().filter(|test| wanted(test)).map(|test| test.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
-    names
-        .into_iter()
-        .flat_map(|name| ["--test".to_owned(), name.to_owned()])
-        .collect()
+    names.into_iter().flat_map(|name| ["--test".to_owned(), name.to_owned()]).collect()
 }
 
 #[cfg(test)]
@@ -295,15 +238,8 @@ mod tests {
             ("remedies_real", true, false),
             ("faults_go", false, true),
         ] {
-            let test = TestTarget {
-                package: "goferry-lab".to_owned(),
-                name: name.to_owned(),
-            };
-            assert_eq!(
-                (is_servers(&test), is_faults(&test)),
-                (servers, faults),
-                "{name}"
-            );
+            let test = TestTarget { package: "goferry-lab".to_owned(), name: name.to_owned() };
+            assert_eq!((is_servers(&test), is_faults(&test)), (servers, faults), "{name}");
         }
     }
 
@@ -314,9 +250,6 @@ mod tests {
             line(Step::Fmt, Duration::from_millis(340), &failed),
             "    fmt        FAILED      0.3 s  exit status: 1"
         );
-        assert_eq!(
-            line(Step::Unit, Duration::from_secs(125), &Ended::Passed),
-            "    unit       passed   2 m 05 s"
-        );
+        assert_eq!(line(Step::Unit, Duration::from_secs(125), &Ended::Passed), "    unit       passed   2 m 05 s");
     }
 }
