@@ -22,21 +22,12 @@ pub(crate) enum CheckError {
 type Problems = Vec<String>;
 
 /// One kind of check: its name, and what finds its problems.
-type Check = (
-    &'static str,
-    fn(&Workspace, &[String]) -> Result<Problems, WorkspaceError>,
-);
+type Check = (&'static str, fn(&Workspace, &[String]) -> Result<Problems, WorkspaceError>);
 
 const CHECKS: [Check; 9] = [
-    (
-        "every finding has its rule, page and fault",
-        findings::trios,
-    ),
+    ("every finding has its rule, page and fault", findings::trios),
     ("every rule and fault file is used", findings::orphans),
-    (
-        "docs/findings/README.md lists every finding",
-        findings::index,
-    ),
+    ("docs/findings/README.md lists every finding", findings::index),
     ("relative links in Markdown resolve", links::markdown),
     ("evidence is generated", places::evidence),
     ("JSON files are JSON", places::json),
@@ -54,14 +45,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), CheckError> {
     let mut found = 0;
     for (name, check) in CHECKS {
         let problems = check(workspace, &files)?;
-        say!(
-            "    {} {name}",
-            if problems.is_empty() {
-                "ok    "
-            } else {
-                "FAILED"
-            }
-        );
+        say!("    {} {name}", if problems.is_empty() { "ok    " } else { "FAILED" });
         for problem in &problems {
             say!("           {problem}");
         }

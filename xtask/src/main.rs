@@ -70,11 +70,7 @@ fn test(workspace: &Workspace, arguments: &[String]) -> ExitCode {
             }
         }
     }
-    if steps::run(workspace, &wanted, fail_fast) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if steps::run(workspace, &wanted, fail_fast) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn gather(workspace: &Workspace, arguments: &[String]) -> ExitCode {
@@ -93,10 +89,7 @@ fn gather(workspace: &Workspace, arguments: &[String]) -> ExitCode {
             name => names.push(name.to_owned()),
         }
     }
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !evidence::NAMES.contains(&name.as_str()))
-    {
+    if let Some(unknown) = names.iter().find(|name| !evidence::NAMES.contains(&name.as_str())) {
         let known = evidence::NAMES.join(", ");
         say!("xtask: error: there is no evidence {unknown:?}; there is: {known}");
         return ExitCode::from(2);

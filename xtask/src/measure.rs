@@ -97,29 +97,16 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
     let size = fs::metadata(&program).map_err(doing("looking at the release binary"))?;
 
     let healthy = Scenario {
-        universe: UniverseSpec {
-            modules: 200,
-            zip_size: ZipSize::Fixed(50_000),
-            ..UniverseSpec::default()
-        },
-        link: LinkSpec {
-            rtt: Duration::from_millis(100),
-            ..LinkSpec::default()
-        },
+        universe: UniverseSpec { modules: 200, zip_size: ZipSize::Fixed(50_000), ..UniverseSpec::default() },
+        link: LinkSpec { rtt: Duration::from_millis(100), ..LinkSpec::default() },
         ..Scenario::default()
     };
-    let silent =
-        faults::find("settings-missing").ok_or(MeasureError::NoFault("settings-missing"))?;
+    let silent = faults::find("settings-missing").ok_or(MeasureError::NoFault("settings-missing"))?;
     let healthy = worst(&program, &healthy)?;
     let silent = worst(&program, &(silent.build)())?;
 
     let figures = [
-        Figure {
-            what: "size of the release binary",
-            value: size.len() as f64 / 1e6,
-            limit: 20.0,
-            unit: "MB",
-        },
+        Figure { what: "size of the release binary", value: size.len() as f64 / 1e6, limit: 20.0, unit: "MB" },
         Figure {
             what: "goferry --help, median of 20",
             value: help(&program)?.as_secs_f64() * 1e3,
@@ -132,42 +119,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
             limit: 5.0,
             unit: "s",
         },
-        Figure {
-            what: "doctor, silent server",
-            value: silent.wall.as_secs_f64(),
-            limit: 10.0,
-            unit: "s",
-        },
-        Figure {
-            what: "peak memory of these",
-            value: healthy.peak.max(silent.peak) / MIB,
-            limit: 64.0,
-            unit: "MiB",
-        },
+        Figure { what: "doctor, silent server", value: silent.wall.as_secs_f64(), limit: 10.0, unit: "s" },
+        Figure { what: "peak memory of these", value: healthy.peak.max(silent.peak) / MIB, limit: 64.0, unit: "MiB" },
     ];
     say!("\n| what | measured | limit | |\n|---|---|---|---|");
     for figure in &figures {
-        let Figure {
-            what,
-            value,
-            limit,
-            unit,
-        } = figure;
-        say!(
-            "| {what} | {value:.1} {unit} | {limit:.0} {unit} | {} |",
-            if figure.holds() { "ok" } else { "**over**" }
-        );
+        let Figure { what, value, limit, unit } = figure;
+        say!("| {what} | {value:.1} {unit} | {limit:.0} {unit} | {} |", if figure.holds() { "ok" } else { "**over**" });
     }
-    let over = figures
-        .iter()
-        .filter(|figure| !figure.holds())
-        .map(|figure| figure.what);
+    let over = figures.iter().filter(|figure| !figure.holds()).map(|figure| figure.what);
     let over = over.collect::<Vec<_>>().join(", ");
-    if over.is_empty() {
-        Ok(())
-    } else {
-        Err(MeasureError::Over(over))
-    }
+    if over.is_empty() { Ok(()) } else { Err(MeasureError::Over(over)) }
 }
 
 /// The median time of `--help`.
@@ -175,11 +137,7 @@ fn help(program: &Path) -> Result<Duration, MeasureError> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
         let start = Instant::now();
-        let status = Command::new(program)
-            .arg("--help")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
+        let status = Command::new(program).arg("--help").stdin(Stdio::null()).stdout(Stdio::null()).status();
         times.push(start.elapsed());
         let status = status.map_err(doing("running goferry --help"))?;
         ended_well("--help", status, &[0])?;
@@ -196,16 +154,10 @@ struct Run {
 }
 
 fn worst(program: &Path, scenario: &Scenario) -> Result<Run, MeasureError> {
-    let mut worst = Run {
-        wall: Duration::ZERO,
-        peak: 0.0,
-    };
+    let mut worst = Run { wall: Duration::ZERO, peak: 0.0 };
     for _ in 0..RUNS {
         let run = diagnose(program, &start_on_link(scenario)?)?;
-        worst = Run {
-            wall: worst.wall.max(run.wall),
-            peak: worst.peak.max(run.peak),
-        };
+        worst = Run { wall: worst.wall.max(run.wall), peak: worst.peak.max(run.peak) };
     }
     Ok(worst)
 }
@@ -215,35 +167,21 @@ fn diagnose(program: &Path, running: &Running) -> Result<Run, MeasureError> {
         return Err(ScenarioError::NeedsLink("a figure").into());
     };
     let home = TempDir::with_prefix("goferry-measure-").map_err(doing("making a home folder"))?;
-    let report =
-        File::create(home.path().join("report.json")).map_err(doing("making the report's file"))?;
+    let report = File::create(home.path().join("report.json")).map_err(doing("making the report's file"))?;
     let go: GoVersion = "go1.27.3".parse()?;
     let path = format!("{}:/usr/bin:/bin", go.goroot()?.join("bin").display());
     let mut command = Command::new(program);
     command.args(["doctor", "--json"]).arg(running.project());
-    command
-        .env_clear()
-        .env("PATH", path)
-        .env("HOME", home.path())
-        .env("GOPATH", home.path().join("go"));
-    command
-        .env("GOENV", "off")
-        .env("GOTOOLCHAIN", "local")
-        .envs(running.env());
-    command
-        .stdin(Stdio::null())
-        .stdout(report)
-        .stderr(Stdio::null());
+    command.env_clear().env("PATH", path).env("HOME", home.path()).env("GOPATH", home.path().join("go"));
+    command.env("GOENV", "off").env("GOTOOLCHAIN", "local").envs(running.env());
+    command.stdin(Stdio::null()).stdout(report).stderr(Stdio::null());
     let start = Instant::now();
     let mut child = link.client_spawn(&mut command)?;
     let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
     let mut peak = 0.0f64;
     loop {
         peak = peak.max(high_water(&status_file));
-        if let Some(status) = child
-            .try_wait()
-            .map_err(doing("waiting for goferry doctor"))?
-        {
+        if let Some(status) = child.try_wait().map_err(doing("waiting for goferry doctor"))? {
             let wall = start.elapsed();
             ended_well("doctor", status, &[0, 1])?;
             return Ok(Run { wall, peak });
@@ -264,24 +202,16 @@ fn ended_well(what: &'static str, status: ExitStatus, codes: &[i32]) -> Result<(
     if status.code().is_some_and(|code| codes.contains(&code)) {
         return Ok(());
     }
-    Err(MeasureError::Ended {
-        what,
-        status: status.to_string(),
-    })
+    Err(MeasureError::Ended { what, status: status.to_string() })
 }
 
 /// `VmHWM` in octets; 0 where the process has gone.
 fn high_water(status: &Path) -> f64 {
-    fs::read_to_string(status)
-        .ok()
-        .and_then(|text| peak_of(&text))
-        .unwrap_or(0.0)
+    fs::read_to_string(status).ok().and_then(|text| peak_of(&text)).unwrap_or(0.0)
 }
 
 fn peak_of(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
 }
@@ -292,10 +222,7 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_as_the_kernel_writes_it() {
-        assert_eq!(
-            peak_of("VmPeak:\t  100 kB\nVmHWM:\t    5120 kB\nVmRSS:\t 3 kB\n"),
-            Some(5.0 * MIB)
-        );
+        assert_eq!(peak_of("VmPeak:\t  100 kB\nVmHWM:\t    5120 kB\nVmRSS:\t 3 kB\n"), Some(5.0 * MIB));
         assert_eq!(peak_of("Name:\tgoferry\n"), None);
     }
 

@@ -52,9 +52,7 @@ pub(crate) enum ProvisionError {
         source: std::io::Error,
     },
     /// There is no go command.
-    #[error(
-        "the tests drive the real go command, and there is no `go` on PATH: install Go 1.21 or newer"
-    )]
+    #[error("the tests drive the real go command, and there is no `go` on PATH: install Go 1.21 or newer")]
     NoGo,
 }
 
@@ -80,8 +78,5 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Provided, ProvisionError> {
 fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    env::split_paths(&path)
-        .chain(system)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(&path).chain(system).map(|folder| folder.join(program)).find(|file| file.is_file())
 }

@@ -64,31 +64,20 @@ impl Workspace {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let root = root.parent().map(Path::to_owned).unwrap_or(root);
         let mut command = Command::new(cargo());
-        command
-            .args(["metadata", "--format-version", "1", "--no-deps"])
-            .current_dir(&root);
+        command.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(&root);
         let text = output(&mut command)?;
         let bad = |what: &str| WorkspaceError::Metadata(format!("no {what} in its output"));
-        let said: Value = serde_json::from_str(&text)
-            .map_err(|error| WorkspaceError::Metadata(error.to_string()))?;
-        let target = said["target_directory"]
-            .as_str()
-            .ok_or_else(|| bad("target_directory"))?
-            .into();
+        let said: Value = serde_json::from_str(&text).map_err(|error| WorkspaceError::Metadata(error.to_string()))?;
+        let target = said["target_directory"].as_str().ok_or_else(|| bad("target_directory"))?.into();
         let packages = said["packages"].as_array().ok_or_else(|| bad("packages"))?;
         let mut tests = Vec::new();
         let mut depends = Vec::new();
         for package in packages {
-            let name = package["name"]
-                .as_str()
-                .ok_or_else(|| bad("package name"))?;
+            let name = package["name"].as_str().ok_or_else(|| bad("package name"))?;
             for target in list(&package["targets"]) {
                 if list(&target["kind"]).any(|kind| kind == "test") {
                     let test = target["name"].as_str().ok_or_else(|| bad("target name"))?;
-                    tests.push(TestTarget {
-                        package: name.to_owned(),
-                        name: test.to_owned(),
-                    });
+                    tests.push(TestTarget { package: name.to_owned(), name: test.to_owned() });
                 }
             }
             let uses = list(&package["dependencies"])
@@ -99,32 +88,15 @@ impl Workspace {
         }
         tests.sort();
         depends.sort();
-        Ok(Self {
-            root,
-            target,
-            tests,
-            depends,
-        })
+        Ok(Self { root, target, tests, depends })
     }
 
     /// The files that belong to the project: those that git knows, and new ones that it does not ignore.
     pub(crate) fn files(&self) -> Result<Vec<String>, WorkspaceError> {
         let mut command = Command::new("git");
-        command
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
-            .current_dir(&self.root);
+        command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(&self.root);
         let listed = output(&mut command)?;
-        let mut files: Vec<String> = listed
-            .split('\0')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let mut files: Vec<String> = listed.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect();
         files.retain(|name| self.root.join(name).is_file());
         files.sort();
         files.dedup();
@@ -134,10 +106,7 @@ impl Workspace {
     /// The text of a file of the checkout; what is not UTF-8 is replaced.
     pub(crate) fn read(&self, name: &str) -> Result<String, WorkspaceError> {
         let bytes = std::fs::read(self.root.join(name));
-        let bytes = bytes.map_err(|source| WorkspaceError::File {
-            path: name.to_owned(),
-            source,
-        })?;
+        let bytes = bytes.map_err(|source| WorkspaceError::File { path: name.to_owned(), source })?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
@@ -154,28 +123,20 @@ pub(crate) fn cargo() -> OsString {
 /// Standard output of a command that must succeed. Its standard input is empty.
 pub(crate) fn output(command: &mut Command) -> Result<String, WorkspaceError> {
     let done = command.stdin(Stdio::null()).output();
-    let done = done.map_err(|source| WorkspaceError::Start {
-        program: shown(command),
-        source,
-    })?;
+    let done = done.map_err(|source| WorkspaceError::Start { program: shown(command), source })?;
     if !done.status.success() {
         let said = [done.stdout, done.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         let lines: Vec<&str> = said.lines().collect();
         let said = lines[lines.len().saturating_sub(15)..].join("\n");
-        return Err(WorkspaceError::Failed {
-            program: shown(command),
-            said,
-        });
+        return Err(WorkspaceError::Failed { program: shown(command), said });
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
 /// A command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
-    let name = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words = std::iter::once(name).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     words.join(" ")

@@ -212,7 +212,9 @@ impl<'a> PathView<'a> {
     #[must_use]
     pub fn tunnel_failure(&self) -> Option<TunnelFailure<'a>> {
         self.facts().find_map(|fact| match fact {
-            Fact::Tunnelled { status, headers, outcome: Err(error), .. } => Some(TunnelFailure { status: *status, headers, error }),
+            Fact::Tunnelled { status, headers, outcome: Err(error), .. } => {
+                Some(TunnelFailure { status: *status, headers, error })
+            }
             _ => None,
         })
     }
@@ -301,18 +303,14 @@ impl<'a> PathView<'a> {
     #[must_use]
     pub fn server(&self) -> Server {
         let exchange = self.sent().find(|exchange| exchange.status.is_some());
-        exchange.map_or_else(Server::unknown, |exchange| {
-            server_of(&exchange.headers)
-        })
+        exchange.map_or_else(Server::unknown, |exchange| server_of(&exchange.headers))
     }
 
     /// The forward proxy, or what intercepts TLS, as far as it names itself.
     #[must_use]
     pub fn forward_proxy(&self) -> Option<Server> {
         let by_header = self.facts().find_map(|fact| match fact {
-            Fact::Tunnelled { headers, status: Some(_), .. } => {
-                Some(server_of(headers))
-            }
+            Fact::Tunnelled { headers, status: Some(_), .. } => Some(server_of(headers)),
             _ => None,
         });
         let by_issuer = self.tls().and_then(|tls| tls.chain.last()).map(|cert| Server::from_issuer(&cert.issuer));

@@ -5,8 +5,8 @@ use goferry_env::{EnvError, Inputs};
 use crate::case::{Case, PathView};
 use crate::observation::{Fact, Observation, PathInfo};
 use crate::price::{self, PriceInputs};
-use crate::probe::{self, Reporter};
 use crate::pricing;
+use crate::probe::{self, Reporter};
 use crate::report::{self, Report};
 use crate::rules;
 use crate::surroundings::Surroundings;
@@ -67,7 +67,9 @@ pub fn conclude(around: &Surroundings, paths: &[PathInfo], observations: &[Obser
     };
     let main = case.main_path();
     let earlier: Vec<PathView<'_>> = match main {
-        Some(main) => case.go_paths().filter(|path| path.info.position < main.info.position && path.answers()).collect(),
+        Some(main) => {
+            case.go_paths().filter(|path| path.info.position < main.info.position && path.answers()).collect()
+        }
         None => Vec::new(),
     };
     let sizes = zip_sizes(observations);

@@ -6,12 +6,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use goferry_net::NetError;
 use goferry_net::exchange::Exchange;
 use goferry_net::h2::H2Seen;
 use goferry_net::resolve::Family;
 use goferry_net::tcp_info::TcpInfo;
 use goferry_net::tls::TlsInfo;
-use goferry_net::NetError;
 use serde::Serialize;
 
 /// The number of a path in a case: an index into [`crate::Case::paths`].

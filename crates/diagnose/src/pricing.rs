@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use goferry_module::GoVersion;
 use goferry_net::ErrorKind;
 use goferry_net::resolve::Family;
-use goferry_module::GoVersion;
 
 use crate::case::PathView;
 use crate::observation::Fact;
@@ -21,7 +21,12 @@ const HAPPY_EYEBALLS: Duration = Duration::from_millis(300);
 
 /// The inputs for this project on the path that serves it. `sizes` are zip sizes seen on the wire.
 #[must_use]
-pub fn inputs(around: &Surroundings, path: Option<PathView<'_>>, earlier: &[PathView<'_>], sizes: &[u64]) -> PriceInputs {
+pub fn inputs(
+    around: &Surroundings,
+    path: Option<PathView<'_>>,
+    earlier: &[PathView<'_>],
+    sizes: &[u64],
+) -> PriceInputs {
     PriceInputs {
         project: project(around, sizes),
         client: Client {
@@ -35,7 +40,8 @@ pub fn inputs(around: &Surroundings, path: Option<PathView<'_>>, earlier: &[Path
 }
 
 fn project(around: &Surroundings, sizes: &[u64]) -> Project {
-    let known: Vec<u64> = around.project.iter().flat_map(|project| &project.to_fetch).filter_map(|fetch| fetch.cached_zip).collect();
+    let known: Vec<u64> =
+        around.project.iter().flat_map(|project| &project.to_fetch).filter_map(|fetch| fetch.cached_zip).collect();
     let mut seen: Vec<u64> = known.iter().chain(sizes).copied().collect();
     seen.sort_unstable();
     // The mean, not the median: it is the sum that takes time. Without any, the typical size.
@@ -127,9 +133,11 @@ fn path(around: &Surroundings, path: PathView<'_>, earlier: &[PathView<'_>]) -> 
         bandwidth,
         loss,
         congestion,
-        stream_window: path.sent().filter_map(|exchange| {
-            crate::rules::even_bursts(&exchange.arrivals, round_trip).map(|(window, _)| window)
-        }).min().filter(|_| loss == 0.0 && round_trip >= Duration::from_millis(3)),
+        stream_window: path
+            .sent()
+            .filter_map(|exchange| crate::rules::even_bursts(&exchange.arrivals, round_trip).map(|(window, _)| window))
+            .min()
+            .filter(|_| loss == 0.0 && round_trip >= Duration::from_millis(3)),
         settings_delay: first_frame.saturating_sub(round_trip * 2),
         fallback_entries: u32::try_from(earlier.len()).unwrap_or(u32::MAX),
         fallback_answer: fallback_answer.unwrap_or_default(),

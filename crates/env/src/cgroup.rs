@@ -34,30 +34,19 @@ pub(crate) fn cpu_limit(inputs: &Inputs) -> Option<CpuLimit> {
     let (file, quota, period) = match version {
         Version::V1 => {
             let quota = number("cpu.cfs_quota_us").filter(|q| *q >= 0)?;
-            (
-                dir.join("cpu.cfs_quota_us"),
-                quota,
-                number("cpu.cfs_period_us")?,
-            )
+            (dir.join("cpu.cfs_quota_us"), quota, number("cpu.cfs_period_us")?)
         }
         Version::V2 => {
             let text = read::text(&dir.join("cpu.max"), 63).ok()?;
             let (quota, period) = text.split_once('\n')?.0.split_once(' ')?;
             // "max" is no number: no limit.
-            (
-                dir.join("cpu.max"),
-                quota.parse().ok()?,
-                period.parse().ok()?,
-            )
+            (dir.join("cpu.max"), quota.parse().ok()?, period.parse().ok()?)
         }
     };
     if period <= 0 {
         return None;
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "the kernel limits quotas to 2^44 microseconds"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "the kernel limits quotas to 2^44 microseconds")]
     let cpus = quota as f64 / period as f64;
     Some(CpuLimit { file, cpus })
 }
@@ -95,11 +84,7 @@ fn cpu_mount(text: &str, group: &str, version: Version) -> Option<String> {
         if !fits || !has_path_prefix(group, &root) {
             continue;
         }
-        let relative = if root.len() == 1 {
-            if group.len() > 1 { group } else { "" }
-        } else {
-            &group[root.len()..]
-        };
+        let relative = if root.len() == 1 { if group.len() > 1 { group } else { "" } } else { &group[root.len()..] };
         if has_path_prefix(relative, "/..") {
             continue;
         }
@@ -109,10 +94,7 @@ fn cpu_mount(text: &str, group: &str, version: Version) -> Option<String> {
 }
 
 fn has_path_prefix(path: &str, prefix: &str) -> bool {
-    prefix.len() == 1
-        || path
-            .strip_prefix(prefix)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    prefix.len() == 1 || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Undoes the octal escapes of `/proc/self/mountinfo`.
@@ -138,14 +120,8 @@ mod tests {
 
     #[test]
     fn a_v1_cpu_hierarchy_wins_over_v2() {
-        assert_eq!(
-            cpu_cgroup("9:memory:/m\n0::/two\n3:cpuacct,cpu:/one\n"),
-            Some(("/one".into(), Version::V1))
-        );
-        assert_eq!(
-            cpu_cgroup("4:cpuset:/x\n0::/two\n"),
-            Some(("/two".into(), Version::V2))
-        );
+        assert_eq!(cpu_cgroup("9:memory:/m\n0::/two\n3:cpuacct,cpu:/one\n"), Some(("/one".into(), Version::V1)));
+        assert_eq!(cpu_cgroup("4:cpuset:/x\n0::/two\n"), Some(("/two".into(), Version::V2)));
         assert_eq!(cpu_cgroup("4:cpuset:/x\n"), None);
         assert_eq!(cpu_cgroup("0::relative\n"), None);
     }
@@ -153,24 +129,12 @@ mod tests {
     #[test]
     fn the_mount_that_holds_the_group_is_chosen() {
         let v2 = "1 2 0:1 / / rw - ext4 /dev/x rw\n31 23 0:28 / /sys/fs/cg\\040roup rw shared:3 - cgroup2 c rw\n";
-        assert_eq!(
-            cpu_mount(v2, "/a/b", Version::V2).as_deref(),
-            Some("/sys/fs/cg roup/a/b")
-        );
-        assert_eq!(
-            cpu_mount(v2, "/", Version::V2).as_deref(),
-            Some("/sys/fs/cg roup")
-        );
+        assert_eq!(cpu_mount(v2, "/a/b", Version::V2).as_deref(), Some("/sys/fs/cg roup/a/b"));
+        assert_eq!(cpu_mount(v2, "/", Version::V2).as_deref(), Some("/sys/fs/cg roup"));
         assert_eq!(cpu_mount(v2, "/../x", Version::V2), None);
         let v1 = "5 4 0:2 /docker/abc /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n";
-        assert_eq!(
-            cpu_mount(v1, "/docker/abc", Version::V1).as_deref(),
-            Some("/cg/cpu")
-        );
+        assert_eq!(cpu_mount(v1, "/docker/abc", Version::V1).as_deref(), Some("/cg/cpu"));
         assert_eq!(cpu_mount(v1, "/docker/abcd", Version::V1), None);
-        assert_eq!(
-            cpu_mount(v1, "/docker/abc/in", Version::V1).as_deref(),
-            Some("/cg/cpu/in")
-        );
+        assert_eq!(cpu_mount(v1, "/docker/abc/in", Version::V1).as_deref(), Some("/cg/cpu/in"));
     }
 }

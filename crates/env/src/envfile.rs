@@ -21,11 +21,7 @@ pub fn parse(text: &str) -> Vec<EnvLine> {
         .filter(|(line, _)| line.starts_with(|c: char| c.is_ascii_uppercase()))
         .filter_map(|(line, number)| {
             let (name, value) = line.split_once('=')?;
-            Some(EnvLine {
-                name: name.to_owned(),
-                value: value.to_owned(),
-                line: number,
-            })
+            Some(EnvLine { name: name.to_owned(), value: value.to_owned(), line: number })
         })
         .collect()
 }
@@ -42,8 +38,7 @@ mod tests {
 
     #[test]
     fn comments_and_lower_case_are_skipped_and_the_last_line_wins() {
-        let lines =
-            parse("# GOPROXY=x\nGOPROXY=a\nhttp_proxy=b\nGOFLAGS\n GOSUMDB=off\nGOPROXY=c=d");
+        let lines = parse("# GOPROXY=x\nGOPROXY=a\nhttp_proxy=b\nGOFLAGS\n GOSUMDB=off\nGOPROXY=c=d");
         assert_eq!(lines.len(), 2);
         let found = lookup(&lines, "GOPROXY").unwrap();
         assert_eq!((found.value.as_str(), found.line), ("c=d", 6));

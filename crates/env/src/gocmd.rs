@@ -35,10 +35,7 @@ pub(crate) struct Answers(BTreeMap<String, String>);
 
 impl Answers {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|v| !v.is_empty())
+        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
     }
 }
 
@@ -60,9 +57,7 @@ pub enum GoCommandError {
         problem: String,
     },
     /// It took too long and was stopped.
-    #[error(
-        "{path} env did not answer within {seconds} s and was stopped: run it by hand in this directory"
-    )]
+    #[error("{path} env did not answer within {seconds} s and was stopped: run it by hand in this directory")]
     Slow {
         /// The program.
         path: PathBuf,
@@ -90,13 +85,7 @@ impl GoCommand {
 /// The minor version of a toolchain name.
 pub(crate) fn minor_of(name: &str) -> Option<u32> {
     let toolchain = Toolchain::parse(name.split_whitespace().next()?).ok()?;
-    toolchain
-        .version()
-        .language()
-        .split_once('.')?
-        .1
-        .parse()
-        .ok()
+    toolchain.version().language().split_once('.')?.1.parse().ok()
 }
 
 /// Runs `go env -json` in the project's directory. `Ok(None)` when there is no go on PATH.
@@ -104,10 +93,7 @@ pub(crate) fn ask(inputs: &Inputs, names: &[&str]) -> Result<Option<GoCommand>, 
     let Some(path) = look_path(inputs, "go").filter(|_| inputs.run_go) else {
         return Ok(None);
     };
-    let answer = |problem: String| GoCommandError::Answer {
-        path: path.clone(),
-        problem,
-    };
+    let answer = |problem: String| GoCommandError::Answer { path: path.clone(), problem };
     let output = run(inputs, &path, names)?;
     let answers: BTreeMap<String, String> =
         serde_json::from_slice(&output).map_err(|e| answer(format!("no JSON: {e}")))?;
@@ -124,11 +110,7 @@ pub(crate) fn ask(inputs: &Inputs, names: &[&str]) -> Result<Option<GoCommand>, 
 }
 
 fn run(inputs: &Inputs, path: &Path, names: &[&str]) -> Result<Vec<u8>, GoCommandError> {
-    let dir = if inputs.dir.is_dir() {
-        inputs.dir.as_path()
-    } else {
-        Path::new("/")
-    };
+    let dir = if inputs.dir.is_dir() { inputs.dir.as_path() } else { Path::new("/") };
     let mut child = Command::new(path)
         .args(["env", "-json"])
         .args(names)
@@ -140,23 +122,15 @@ fn run(inputs: &Inputs, path: &Path, names: &[&str]) -> Result<Vec<u8>, GoComman
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| GoCommandError::Start {
-            path: path.to_owned(),
-            problem: e.to_string(),
-        })?;
+        .map_err(|e| GoCommandError::Start { path: path.to_owned(), problem: e.to_string() })?;
     let stdout = reader(child.stdout.take());
     let stderr = reader(child.stderr.take());
     let Some(success) = wait(&mut child) else {
         // Its own children may hold the pipes open: the readers are left to end with them.
-        return Err(GoCommandError::Slow {
-            path: path.to_owned(),
-            seconds: TIME_LIMIT.as_secs(),
-        });
+        return Err(GoCommandError::Slow { path: path.to_owned(), seconds: TIME_LIMIT.as_secs() });
     };
-    let receive = |from: std::sync::mpsc::Receiver<Vec<u8>>| {
-        from.recv_timeout(Duration::from_secs(2))
-            .unwrap_or_default()
-    };
+    let receive =
+        |from: std::sync::mpsc::Receiver<Vec<u8>>| from.recv_timeout(Duration::from_secs(2)).unwrap_or_default();
     let stdout = receive(stdout);
     if success {
         return Ok(stdout);
@@ -202,11 +176,7 @@ fn wait(child: &mut Child) -> Option<bool> {
 /// A program on PATH, as `exec.LookPath` finds it; relative entries of PATH are passed over.
 pub(crate) fn look_path(inputs: &Inputs, name: &str) -> Option<PathBuf> {
     let list = inputs.var("PATH").or_else(|| inputs.var("Path"))?;
-    let name = if inputs.os == Os::Windows {
-        format!("{name}.exe")
-    } else {
-        name.to_owned()
-    };
+    let name = if inputs.os == Os::Windows { format!("{name}.exe") } else { name.to_owned() };
     list.split(inputs.os.list_separator())
         .map(Path::new)
         .filter(|dir| dir.is_absolute())

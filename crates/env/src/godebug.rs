@@ -23,10 +23,7 @@ pub fn settings(inputs: &Inputs) -> Vec<Setting> {
             continue;
         };
         out.retain(|s| s.key != key);
-        out.push(Setting {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        });
+        out.push(Setting { key: key.to_owned(), value: value.to_owned() });
     }
     out
 }
@@ -34,12 +31,7 @@ pub fn settings(inputs: &Inputs) -> Vec<Setting> {
 /// The value of one key.
 #[must_use]
 pub fn setting<'a>(inputs: &'a Inputs, key: &str) -> Option<&'a str> {
-    inputs
-        .var("GODEBUG")?
-        .rsplit(',')
-        .filter_map(|item| item.split_once('='))
-        .find(|(k, _)| *k == key)
-        .map(|(_, v)| v)
+    inputs.var("GODEBUG")?.rsplit(',').filter_map(|item| item.split_once('=')).find(|(k, _)| *k == key).map(|(_, v)| v)
 }
 
 /// What a key does to module downloads, for the keys that do something.
@@ -55,9 +47,7 @@ pub fn meaning(key: &str) -> Option<&'static str> {
         "multipathtcp" => "Multipath TCP for dials or listeners",
         "containermaxprocs" => "0 makes GOMAXPROCS ignore the CPU limit of the cgroup",
         "updatemaxprocs" => "0 keeps GOMAXPROCS as it was at the start",
-        "x509sslcertoverrideplatform" => {
-            "0 ignores SSL_CERT_FILE and SSL_CERT_DIR on macOS and Windows"
-        }
+        "x509sslcertoverrideplatform" => "0 ignores SSL_CERT_FILE and SSL_CERT_DIR on macOS and Windows",
         "toolchaintrace" => "1 prints why a toolchain was chosen",
         "urlstrictcolons" => "0 allows several colons in the host of a URL",
         k if k.starts_with("tls") => "changes what TLS offers or accepts",
@@ -72,8 +62,7 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_key_is_in_force() {
-        let inputs =
-            Inputs::empty("/", "/").with_env("GODEBUG", "http2client=1,x,netdns=go,http2client=0");
+        let inputs = Inputs::empty("/", "/").with_env("GODEBUG", "http2client=1,x,netdns=go,http2client=0");
         assert_eq!(setting(&inputs, "http2client"), Some("0"));
         assert_eq!(setting(&inputs, "x"), None);
         let keys: Vec<_> = settings(&inputs).into_iter().map(|s| s.key).collect();

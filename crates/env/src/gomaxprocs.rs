@@ -50,15 +50,10 @@ pub fn compute(inputs: &Inputs, go_minor: u32) -> GoMaxProcs {
         .and_then(|v| u32::try_from(v).ok())
         .filter(|v| *v > 0)
     {
-        return GoMaxProcs {
-            value,
-            num_cpu,
-            why: Why::Env,
-        };
+        return GoMaxProcs { value, num_cpu, why: Why::Env };
     }
-    let wanted = godebug::setting(inputs, "containermaxprocs")
-        .and_then(|v| v.parse::<i32>().ok())
-        .is_none_or(|v| v > 0);
+    let wanted =
+        godebug::setting(inputs, "containermaxprocs").and_then(|v| v.parse::<i32>().ok()).is_none_or(|v| v > 0);
     if go_minor >= 25
         && wanted
         && inputs.os == Os::Linux
@@ -67,42 +62,24 @@ pub fn compute(inputs: &Inputs, go_minor: u32) -> GoMaxProcs {
         let rounded = limit.cpus.ceil().max(2.0);
         if rounded < f64::from(num_cpu) {
             return GoMaxProcs {
-                value: (2..num_cpu)
-                    .find(|n| f64::from(*n) >= rounded)
-                    .unwrap_or(num_cpu),
+                value: (2..num_cpu).find(|n| f64::from(*n) >= rounded).unwrap_or(num_cpu),
                 num_cpu,
-                why: Why::CgroupQuota {
-                    file: limit.file,
-                    quota: limit.cpus,
-                },
+                why: Why::CgroupQuota { file: limit.file, quota: limit.cpus },
             };
         }
     }
-    GoMaxProcs {
-        value: num_cpu,
-        num_cpu,
-        why: Why::Affinity { cpus: num_cpu },
-    }
+    GoMaxProcs { value: num_cpu, num_cpu, why: Why::Affinity { cpus: num_cpu } }
 }
 
 /// The CPUs of the affinity mask. `std::thread::available_parallelism` will not do: it looks at cgroup quotas too.
 fn num_cpu(inputs: &Inputs) -> u32 {
     let from_status = || {
         let status = read::text(&inputs.system("/proc/self/status"), 1 << 20).ok()?;
-        let mask = status
-            .lines()
-            .find_map(|l| l.strip_prefix("Cpus_allowed:"))?;
-        mask.trim()
-            .chars()
-            .filter(|c| *c != ',')
-            .map(|c| c.to_digit(16).map(u32::count_ones))
-            .sum::<Option<u32>>()
+        let mask = status.lines().find_map(|l| l.strip_prefix("Cpus_allowed:"))?;
+        mask.trim().chars().filter(|c| *c != ',').map(|c| c.to_digit(16).map(u32::count_ones)).sum::<Option<u32>>()
     };
     match inputs.os {
         Os::Linux => from_status().filter(|n| *n > 0).unwrap_or(1),
-        _ => std::thread::available_parallelism()
-            .ok()
-            .and_then(|n| u32::try_from(n.get()).ok())
-            .unwrap_or(1),
+        _ => std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok()).unwrap_or(1),
     }
 }

@@ -115,22 +115,14 @@ impl ProxySettings {
     #[must_use]
     pub fn from_inputs(inputs: &Inputs) -> ProxySettings {
         let find = |names: [&'static str; 2]| {
-            names.into_iter().find_map(|variable| {
-                inputs.var(variable).map(|value| Setting {
-                    variable,
-                    parsed: parse_proxy(value),
-                })
-            })
+            names
+                .into_iter()
+                .find_map(|variable| inputs.var(variable).map(|value| Setting { variable, parsed: parse_proxy(value) }))
         };
         ProxySettings {
             http: find(["HTTP_PROXY", "http_proxy"]),
             https: find(["HTTPS_PROXY", "https_proxy"]),
-            rules: NoProxy::parse(
-                inputs
-                    .var("NO_PROXY")
-                    .or_else(|| inputs.var("no_proxy"))
-                    .unwrap_or(""),
-            ),
+            rules: NoProxy::parse(inputs.var("NO_PROXY").or_else(|| inputs.var("no_proxy")).unwrap_or("")),
             cgi: inputs.var("REQUEST_METHOD").is_some(),
         }
     }
@@ -157,9 +149,7 @@ impl ProxySettings {
             }
         };
         if url.scheme == "http" && self.cgi {
-            return ProxyDecision::Refused {
-                variable: setting.variable.to_owned(),
-            };
+            return ProxyDecision::Refused { variable: setting.variable.to_owned() };
         }
         let port = match (url.port(), url.scheme.as_str()) {
             ("", "https") => "443",
@@ -204,11 +194,7 @@ enum Matcher {
     All,
     Network(IpAddr, u32),
     Address(IpAddr, String),
-    Domain {
-        suffix: String,
-        port: String,
-        host_too: bool,
-    },
+    Domain { suffix: String, port: String, host_too: bool },
 }
 
 impl NoProxy {
@@ -220,9 +206,7 @@ impl NoProxy {
                 continue;
             }
             if entry == "*" {
-                return NoProxy {
-                    entries: vec![(entry, Matcher::All)],
-                };
+                return NoProxy { entries: vec![(entry, Matcher::All)] };
             }
             if let Some(matcher) = Matcher::parse(&entry) {
                 entries.push((entry, matcher));
@@ -244,9 +228,7 @@ impl NoProxy {
         self.entries
             .iter()
             .find(|(_, m)| m.matches(&host, port, ip))
-            .map(|(entry, _)| DirectReason::NoProxy {
-                entry: entry.clone(),
-            })
+            .map(|(entry, _)| DirectReason::NoProxy { entry: entry.clone() })
     }
 }
 
@@ -262,18 +244,10 @@ impl Matcher {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Some(Matcher::Address(ip.to_canonical(), port.to_owned()));
         }
-        let host = if host.starts_with("*.") {
-            &host[1..]
-        } else {
-            host
-        };
+        let host = if host.starts_with("*.") { &host[1..] } else { host };
         let host_too = !host.starts_with('.');
         Some(Matcher::Domain {
-            suffix: if host_too {
-                format!(".{host}")
-            } else {
-                host.to_owned()
-            },
+            suffix: if host_too { format!(".{host}") } else { host.to_owned() },
             port: port.to_owned(),
             host_too,
         })
@@ -283,19 +257,9 @@ impl Matcher {
         match (self, ip) {
             (Matcher::All, _) => true,
             (Matcher::Network(network, bits), Some(ip)) => in_network(ip, *network, *bits),
-            (Matcher::Address(address, p), Some(ip)) => {
-                *address == ip && (p.is_empty() || p == port)
-            }
-            (
-                Matcher::Domain {
-                    suffix,
-                    port: p,
-                    host_too,
-                },
-                None,
-            ) => {
-                (host.ends_with(suffix.as_str()) || (*host_too && host == &suffix[1..]))
-                    && (p.is_empty() || p == port)
+            (Matcher::Address(address, p), Some(ip)) => *address == ip && (p.is_empty() || p == port),
+            (Matcher::Domain { suffix, port: p, host_too }, None) => {
+                (host.ends_with(suffix.as_str()) || (*host_too && host == &suffix[1..])) && (p.is_empty() || p == port)
             }
             _ => false,
         }
@@ -341,8 +305,7 @@ fn split_host_port(text: &str) -> Option<(&str, &str)> {
         return (!odd).then_some((before, port));
     };
     let (host, after) = bracketed.split_once(']')?;
-    let odd =
-        after.strip_prefix(':') != Some(port) || bracketed.contains('[') || after.contains(']');
+    let odd = after.strip_prefix(':') != Some(port) || bracketed.contains('[') || after.contains(']');
     (!odd).then_some((host, port))
 }
 

@@ -24,14 +24,8 @@ fn the_scheme_of_the_target_chooses_the_variable_and_upper_case_wins() {
         ("https_proxy", "lower.example.com:1"),
         ("http_proxy", "plain.example.com:1"),
     ];
-    assert_eq!(
-        via(&env, "https://a.example.com").as_deref(),
-        Some("http://upper.example.com:1")
-    );
-    assert_eq!(
-        via(&env, "http://a.example.com").as_deref(),
-        Some("http://plain.example.com:1")
-    );
+    assert_eq!(via(&env, "https://a.example.com").as_deref(), Some("http://upper.example.com:1"));
+    assert_eq!(via(&env, "http://a.example.com").as_deref(), Some("http://plain.example.com:1"));
     assert_eq!(via(&env[..1], "http://a.example.com"), None);
 }
 
@@ -44,18 +38,9 @@ fn loopback_is_never_proxied() {
         "https://[::1]:3",
         "https://[::ffff:127.0.0.1]",
     ] {
-        assert_eq!(
-            decide(&[P], url),
-            ProxyDecision::Direct {
-                why: DirectReason::Loopback
-            },
-            "{url}"
-        );
+        assert_eq!(decide(&[P], url), ProxyDecision::Direct { why: DirectReason::Loopback }, "{url}");
     }
-    assert!(
-        via(&[P], "https://LOCALHOST").is_some(),
-        "Go compares the case"
-    );
+    assert!(via(&[P], "https://LOCALHOST").is_some(), "Go compares the case");
 }
 
 #[test]
@@ -100,42 +85,24 @@ fn proxies_have_schemes_ports_and_masked_credentials() {
         ("p.example.com", ProxyScheme::Http, Some(80)),
         ("http://p.example.com:70000", ProxyScheme::Http, None),
     ] {
-        let ProxyDecision::Via(choice) = decide(&[("HTTPS_PROXY", value)], "https://a.example.com")
-        else {
+        let ProxyDecision::Via(choice) = decide(&[("HTTPS_PROXY", value)], "https://a.example.com") else {
             panic!("{value} is not used");
         };
-        assert_eq!(
-            (choice.scheme.clone(), choice.port()),
-            (scheme, port),
-            "{value}"
-        );
+        assert_eq!((choice.scheme.clone(), choice.port()), (scheme, port), "{value}");
     }
-    let shown = serde_json::to_string(&decide(
-        &[("HTTPS_PROXY", "http://u:secret@p.example.com")],
-        "https://a.example.com",
-    ))
-    .unwrap();
-    assert!(
-        !shown.contains("secret") && shown.contains("***@"),
-        "{shown}"
-    );
+    let shown =
+        serde_json::to_string(&decide(&[("HTTPS_PROXY", "http://u:secret@p.example.com")], "https://a.example.com"))
+            .unwrap();
+    assert!(!shown.contains("secret") && shown.contains("***@"), "{shown}");
 }
 
 #[test]
 fn cgi_refuses_and_a_bad_value_is_ignored() {
-    let env = [
-        ("HTTP_PROXY", "http://p.example.com"),
-        ("REQUEST_METHOD", "GET"),
-    ];
-    assert!(matches!(
-        decide(&env, "http://a.example.com"),
-        ProxyDecision::Refused { .. }
-    ));
+    let env = [("HTTP_PROXY", "http://p.example.com"), ("REQUEST_METHOD", "GET")];
+    assert!(matches!(decide(&env, "http://a.example.com"), ProxyDecision::Refused { .. }));
     let bad = [("HTTPS_PROXY", "http://p%zz")];
     assert!(matches!(
         decide(&bad, "https://a.example.com"),
-        ProxyDecision::Direct {
-            why: DirectReason::Unparsable { .. }
-        }
+        ProxyDecision::Direct { why: DirectReason::Unparsable { .. } }
     ));
 }

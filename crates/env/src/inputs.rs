@@ -28,12 +28,8 @@ impl Os {
             Os::Darwin
         } else if cfg!(windows) {
             Os::Windows
-        } else if cfg!(any(
-            target_os = "freebsd",
-            target_os = "openbsd",
-            target_os = "netbsd",
-            target_os = "dragonfly"
-        )) {
+        } else if cfg!(any(target_os = "freebsd", target_os = "openbsd", target_os = "netbsd", target_os = "dragonfly"))
+        {
             Os::Bsd
         } else if cfg!(any(target_os = "solaris", target_os = "illumos")) {
             Os::Solaris
@@ -74,23 +70,11 @@ impl Inputs {
     #[must_use]
     pub fn from_process(dir: impl Into<PathBuf>) -> Inputs {
         let env: BTreeMap<String, String> = std::env::vars_os()
-            .map(|(k, v)| {
-                (
-                    k.to_string_lossy().into_owned(),
-                    v.to_string_lossy().into_owned(),
-                )
-            })
+            .map(|(k, v)| (k.to_string_lossy().into_owned(), v.to_string_lossy().into_owned()))
             .collect();
         let os = Os::current();
-        let home_var = if os == Os::Windows {
-            "USERPROFILE"
-        } else {
-            "HOME"
-        };
-        let home = env
-            .get(home_var)
-            .filter(|h| !h.is_empty())
-            .map(PathBuf::from);
+        let home_var = if os == Os::Windows { "USERPROFILE" } else { "HOME" };
+        let home = env.get(home_var).filter(|h| !h.is_empty()).map(PathBuf::from);
         let dir = dir.into();
         Inputs {
             home,
@@ -127,10 +111,7 @@ impl Inputs {
     /// A variable of the process environment, `None` when unset or empty (the go command makes no difference).
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.env
-            .get(name)
-            .map(String::as_str)
-            .filter(|v| !v.is_empty())
+        self.env.get(name).map(String::as_str).filter(|v| !v.is_empty())
     }
 
     /// Where a system file such as `/etc/environment` is read from.
@@ -144,9 +125,7 @@ impl Inputs {
     pub fn user_config_dir(&self) -> Option<PathBuf> {
         match self.os {
             Os::Windows => self.var("AppData").map(PathBuf::from),
-            Os::Darwin => self
-                .var("HOME")
-                .map(|h| Path::new(h).join("Library/Application Support")),
+            Os::Darwin => self.var("HOME").map(|h| Path::new(h).join("Library/Application Support")),
             Os::Linux | Os::Bsd | Os::Solaris => match self.var("XDG_CONFIG_HOME") {
                 Some(x) if Path::new(x).is_absolute() => Some(PathBuf::from(x)),
                 Some(_) => None,

@@ -42,17 +42,11 @@ pub use resolve::{EnvError, Environment, Origin, Value};
 pub use toolchain::ToolchainChoice;
 
 /// Serialises a value as its `Display` text, which masks credentials.
-fn serialize_display<S: serde::Serializer>(
-    value: &impl std::fmt::Display,
-    s: S,
-) -> Result<S::Ok, S::Error> {
+fn serialize_display<S: serde::Serializer>(value: &impl std::fmt::Display, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(value)
 }
 
 /// Serialises a list of values as their `Display` texts.
-fn serialize_displays<T: std::fmt::Display, S: serde::Serializer>(
-    values: &[T],
-    s: S,
-) -> Result<S::Ok, S::Error> {
+fn serialize_displays<T: std::fmt::Display, S: serde::Serializer>(values: &[T], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(values.iter().map(ToString::to_string))
 }

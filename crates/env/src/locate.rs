@@ -8,9 +8,7 @@ use crate::resolve::Environment;
 
 /// The go.mod of the directory or the closest one above it.
 pub(crate) fn go_mod(dir: &Path) -> Option<PathBuf> {
-    dir.ancestors()
-        .map(|d| d.join("go.mod"))
-        .find(|f| f.is_file())
+    dir.ancestors().map(|d| d.join("go.mod")).find(|f| f.is_file())
 }
 
 /// The go.work in use: GOWORK, or the closest one, never from beyond GOROOT.

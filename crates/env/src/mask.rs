@@ -10,8 +10,7 @@ pub const MASK: &str = "***";
 #[must_use]
 pub fn urls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let is_sep =
-        |c: char| c.is_whitespace() || matches!(c, ',' | '|' | '"' | '\'' | '`' | '<' | '>');
+    let is_sep = |c: char| c.is_whitespace() || matches!(c, ',' | '|' | '"' | '\'' | '`' | '<' | '>');
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.find(is_sep).unwrap_or(rest.len());
@@ -75,43 +74,16 @@ mod tests {
     #[test]
     fn user_information_is_masked_and_nothing_else() {
         for (given, want) in [
-            (
-                "https://goproxy.example.com,direct",
-                "https://goproxy.example.com,direct",
-            ),
-            (
-                "https://u:p@goproxy.example.com|off",
-                "https://***@goproxy.example.com|off",
-            ),
-            (
-                "https://token@goproxy.example.com/x",
-                "https://***@goproxy.example.com/x",
-            ),
+            ("https://goproxy.example.com,direct", "https://goproxy.example.com,direct"),
+            ("https://u:p@goproxy.example.com|off", "https://***@goproxy.example.com|off"),
+            ("https://token@goproxy.example.com/x", "https://***@goproxy.example.com/x"),
             ("u:p@proxy.example.com:3128", "***@proxy.example.com:3128"),
-            (
-                "http://u:p/q@proxy.example.com",
-                "http://***@proxy.example.com",
-            ),
-            (
-                "https://goproxy.example.com/a@v1.0.0",
-                "https://goproxy.example.com/a@v1.0.0",
-            ),
-            (
-                "https://goproxy.example.com:8443/a@v1",
-                "https://goproxy.example.com:8443/a@v1",
-            ),
-            (
-                "ENV HTTPS_PROXY=http://u:p@h.example.com X=1",
-                "ENV HTTPS_PROXY=http://***@h.example.com X=1",
-            ),
-            (
-                "export HTTPS_PROXY='u:p@h.example.com'",
-                "export HTTPS_PROXY='***@h.example.com'",
-            ),
-            (
-                "go install example.com/m@v1.0.0",
-                "go install example.com/m@v1.0.0",
-            ),
+            ("http://u:p/q@proxy.example.com", "http://***@proxy.example.com"),
+            ("https://goproxy.example.com/a@v1.0.0", "https://goproxy.example.com/a@v1.0.0"),
+            ("https://goproxy.example.com:8443/a@v1", "https://goproxy.example.com:8443/a@v1"),
+            ("ENV HTTPS_PROXY=http://u:p@h.example.com X=1", "ENV HTTPS_PROXY=http://***@h.example.com X=1"),
+            ("export HTTPS_PROXY='u:p@h.example.com'", "export HTTPS_PROXY='***@h.example.com'"),
+            ("go install example.com/m@v1.0.0", "go install example.com/m@v1.0.0"),
         ] {
             assert_eq!(urls(given), want, "{given}");
         }

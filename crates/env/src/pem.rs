@@ -34,18 +34,11 @@ pub(crate) fn decode(data: &[u8]) -> (Vec<Block>, Vec<Defect>) {
             at += 1;
             continue;
         }
-        let body = lines[at + 1..]
-            .iter()
-            .position(|l| l.starts_with(b"-----END ") || l.starts_with(b"-----BEGIN "));
+        let body = lines[at + 1..].iter().position(|l| l.starts_with(b"-----END ") || l.starts_with(b"-----BEGIN "));
         let end = body.map(|n| at + 1 + n);
         let line = u32::try_from(at + 1).unwrap_or(u32::MAX);
         match block(&lines, at, end) {
-            Ok((label, has_headers, bytes)) => blocks.push(Block {
-                label,
-                has_headers,
-                bytes,
-                line,
-            }),
+            Ok((label, has_headers, bytes)) => blocks.push(Block { label, has_headers, bytes, line }),
             Err(what) => defects.push(Defect { line, what }),
         }
         at = match end {
@@ -76,19 +69,11 @@ fn block(lines: &[&[u8]], begin: usize, end: Option<usize>) -> Result<Parts, &'s
     let mut body = &lines[begin + 1..end];
     let headers = body.iter().take_while(|l| l.contains(&b':')).count();
     body = &body[headers..];
-    let text: Vec<u8> = body
-        .concat()
-        .into_iter()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
+    let text: Vec<u8> = body.concat().into_iter().filter(|b| !b.is_ascii_whitespace()).collect();
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(text)
         .map_err(|_| "the text between BEGIN and END is not base64")?;
-    Ok((
-        String::from_utf8_lossy(label).into_owned(),
-        headers > 0,
-        bytes,
-    ))
+    Ok((String::from_utf8_lossy(label).into_owned(), headers > 0, bytes))
 }
 
 fn trim_end(line: &[u8]) -> &[u8] {

@@ -136,11 +136,7 @@ struct Sources {
 }
 
 impl Sources {
-    fn module(
-        inputs: &Inputs,
-        root: PathBuf,
-        modfile: Option<String>,
-    ) -> Result<Sources, ProjectError> {
+    fn module(inputs: &Inputs, root: PathBuf, modfile: Option<String>) -> Result<Sources, ProjectError> {
         let file = match modfile {
             Some(name) if !name.ends_with(".mod") => {
                 let what = format!("-modfile={name} in GOFLAGS does not end with .mod");
@@ -158,12 +154,8 @@ impl Sources {
 
     fn workspace(file: PathBuf) -> Result<Sources, ProjectError> {
         let data = load(&file, MAX_GO_MOD)?;
-        let work = GoWork::parse(&file.display().to_string(), &data).map_err(|e| {
-            ProjectError::Malformed {
-                path: file.clone(),
-                problem: e.to_string(),
-            }
-        })?;
+        let work = GoWork::parse(&file.display().to_string(), &data)
+            .map_err(|e| ProjectError::Malformed { path: file.clone(), problem: e.to_string() })?;
         let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
         let mut sums = vec![file.with_extension("work.sum")];
         let mut modules = Vec::new();
@@ -172,11 +164,7 @@ impl Sources {
             sums.push(go_mod.with_extension("sum"));
             modules.push((go_mod.clone(), parse_mod(&go_mod)?));
         }
-        Ok(Sources {
-            go_work: Some((file, work)),
-            modules,
-            sums,
-        })
+        Ok(Sources { go_work: Some((file, work)), modules, sums })
     }
 
     fn summarise(self, env: &Environment) -> Result<Project, ProjectError> {
@@ -196,11 +184,7 @@ impl Sources {
         let missing = |has: &dyn Fn(&ModuleVersion) -> bool| -> Vec<ModuleVersion> {
             requires.iter().filter(|m| !has(m)).cloned().collect()
         };
-        let list = if exact {
-            requires.clone()
-        } else {
-            self.build_list(&sums, &requires)
-        };
+        let list = if exact { requires.clone() } else { self.build_list(&sums, &requires) };
         let to_fetch = list
             .into_iter()
             .map(|module| Fetch {
@@ -219,22 +203,14 @@ impl Sources {
         let head = self.modules.first().map(|(_, m)| m);
         let (go, toolchain) = match &self.go_work {
             Some((_, work)) => (work.go.as_ref(), work.toolchain.as_ref()),
-            None => (
-                head.and_then(|m| m.go.as_ref()),
-                head.and_then(|m| m.toolchain.as_ref()),
-            ),
+            None => (head.and_then(|m| m.go.as_ref()), head.and_then(|m| m.toolchain.as_ref())),
         };
-        let main_file = self
-            .go_work
-            .as_ref()
-            .map(|(f, _)| f)
-            .or(self.modules.first().map(|(f, _)| f));
+        let main_file = self.go_work.as_ref().map(|(f, _)| f).or(self.modules.first().map(|(f, _)| f));
         Ok(Project {
             go_line: go.map(|g| g.version.clone()),
             toolchain_line: toolchain.map(|t| t.name.clone()),
             pruned,
-            vendored: main_file
-                .is_some_and(|f| f.with_file_name("vendor").join("modules.txt").is_file()),
+            vendored: main_file.is_some_and(|f| f.with_file_name("vendor").join("modules.txt").is_file()),
             graph_mod_files: hashes.len(),
             missing_zip_hash: missing(&has_zip),
             missing_mod_hash: missing(&has_mod),
@@ -280,12 +256,8 @@ impl Sources {
 
     /// Applies replacements and drops what is never fetched: main modules and directories.
     fn resolve(&self, versions: BTreeMap<String, Version>) -> Vec<ModuleVersion> {
-        let main: BTreeSet<&str> = self
-            .modules
-            .iter()
-            .filter_map(|(_, m)| m.module.as_ref())
-            .map(|m| m.path.as_str())
-            .collect();
+        let main: BTreeSet<&str> =
+            self.modules.iter().filter_map(|(_, m)| m.module.as_ref()).map(|m| m.path.as_str()).collect();
         let modules: BTreeSet<ModuleVersion> = versions
             .iter()
             .filter(|(path, _)| !main.contains(path.as_str()))
@@ -301,9 +273,7 @@ impl Sources {
     fn replacement(&self, path: &str, version: &Version) -> Option<&Replacement> {
         let pick = |replaces: &'_ [Replace]| -> Option<usize> {
             let of = |wanted: Option<&Version>| {
-                replaces
-                    .iter()
-                    .rposition(|r| r.old_path == path && r.old_version.as_ref() == wanted)
+                replaces.iter().rposition(|r| r.old_path == path && r.old_version.as_ref() == wanted)
             };
             of(Some(version)).or_else(|| of(None))
         };
@@ -312,10 +282,7 @@ impl Sources {
         {
             return Some(&work.replaces[i].new);
         }
-        self.modules
-            .iter()
-            .find_map(|(_, m)| m.replacement(path, version))
-            .map(|r| &r.new)
+        self.modules.iter().find_map(|(_, m)| m.replacement(path, version)).map(|r| &r.new)
     }
 }
 
@@ -331,11 +298,7 @@ fn note(highest: &mut BTreeMap<String, Version>, path: &str, version: &Version) 
 
 fn main_module((file, module): &(PathBuf, GoMod)) -> MainModule {
     MainModule {
-        path: module
-            .module
-            .as_ref()
-            .map(|m| m.path.clone())
-            .unwrap_or_default(),
+        path: module.module.as_ref().map(|m| m.path.clone()).unwrap_or_default(),
         dir: file.parent().map(Path::to_owned).unwrap_or_default(),
         go_line: module.go.as_ref().map(|g| g.version.clone()),
     }
@@ -344,26 +307,20 @@ fn main_module((file, module): &(PathBuf, GoMod)) -> MainModule {
 /// Size of a module's zip in the module cache.
 fn cached_zip(mod_cache: &Path, module: &ModuleVersion) -> Option<u64> {
     let path = module.proxy_path(FileKind::Zip);
-    let file = mod_cache
-        .join("cache/download")
-        .join(path.trim_start_matches('/'));
+    let file = mod_cache.join("cache/download").join(path.trim_start_matches('/'));
     let meta = std::fs::metadata(file).ok()?;
     meta.is_file().then_some(meta.len())
 }
 
 fn load(path: &Path, limit: usize) -> Result<Vec<u8>, ProjectError> {
-    read::bytes(path, limit as u64).map_err(|e| ProjectError::Unreadable {
-        path: path.to_owned(),
-        problem: e.to_string(),
-    })
+    read::bytes(path, limit as u64)
+        .map_err(|e| ProjectError::Unreadable { path: path.to_owned(), problem: e.to_string() })
 }
 
 fn parse_mod(path: &Path) -> Result<GoMod, ProjectError> {
     let data = load(path, MAX_GO_MOD)?;
-    GoMod::parse(&path.display().to_string(), &data).map_err(|e| ProjectError::Malformed {
-        path: path.to_owned(),
-        problem: e.to_string(),
-    })
+    GoMod::parse(&path.display().to_string(), &data)
+        .map_err(|e| ProjectError::Malformed { path: path.to_owned(), problem: e.to_string() })
 }
 
 fn parse_sum(path: &Path) -> Result<Option<GoSum>, ProjectError> {
@@ -373,8 +330,5 @@ fn parse_sum(path: &Path) -> Result<Option<GoSum>, ProjectError> {
     let data = load(path, MAX_GO_SUM)?;
     GoSum::parse(&path.display().to_string(), &data)
         .map(Some)
-        .map_err(|e| ProjectError::Malformed {
-            path: path.to_owned(),
-            problem: e.to_string(),
-        })
+        .map_err(|e| ProjectError::Malformed { path: path.to_owned(), problem: e.to_string() })
 }

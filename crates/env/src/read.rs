@@ -8,10 +8,7 @@ use std::path::Path;
 pub(crate) fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let meta = std::fs::metadata(path)?;
     if meta.is_dir() {
-        return Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "it is a directory",
-        ));
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory"));
     }
     if !meta.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -19,9 +16,7 @@ pub(crate) fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut out)?;
     if out.len() as u64 > limit {
-        return Err(io::Error::other(format!(
-            "it is larger than the {limit} bytes that are read"
-        )));
+        return Err(io::Error::other(format!("it is larger than the {limit} bytes that are read")));
     }
     Ok(out)
 }
@@ -31,10 +26,7 @@ pub(crate) fn text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(bytes(path, limit)?).map_err(|e| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!(
-                "it is not UTF-8 text at byte {}",
-                e.utf8_error().valid_up_to()
-            ),
+            format!("it is not UTF-8 text at byte {}", e.utf8_error().valid_up_to()),
         )
     })
 }

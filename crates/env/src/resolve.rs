@@ -85,9 +85,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Process => f.write_str("environment"),
-            Origin::GoEnvFile { path, line }
-            | Origin::GoRootFile { path, line }
-            | Origin::Project { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::GoEnvFile { path, line } | Origin::GoRootFile { path, line } | Origin::Project { path, line } => {
+                write!(f, "{}:{line}", path.display())
+            }
             Origin::Default => f.write_str("default"),
         }
     }
@@ -188,48 +188,29 @@ impl Environment {
         let files = Files::read(inputs, go.as_ref());
         let mut values: Vec<Value> = Vec::new();
         for name in GO_VARIABLES {
-            let found = files
-                .find(inputs, name)
-                .or_else(|| default(inputs, name, &files, go.as_ref()));
+            let found = files.find(inputs, name).or_else(|| default(inputs, name, &files, go.as_ref()));
             values.extend(found);
         }
         // GONOPROXY and GONOSUMDB come before GOPRIVATE in the alphabet and take it as their default.
         let private = values.iter().find(|v| v.name == "GOPRIVATE").cloned();
         for name in ["GONOPROXY", "GONOSUMDB"] {
             if let Some(private) = &private
-                && !values
-                    .iter()
-                    .any(|v| v.name == name && v.origin != Origin::Default)
+                && !values.iter().any(|v| v.name == name && v.origin != Origin::Default)
             {
                 values.retain(|v| v.name != name);
-                values.push(Value {
-                    name: name.to_owned(),
-                    ..private.clone()
-                });
+                values.push(Value { name: name.to_owned(), ..private.clone() });
             }
         }
         values.sort_by_key(|v| GO_VARIABLES.iter().position(|n| *n == v.name));
         values.extend(PROCESS_VARIABLES.iter().filter_map(|name| {
-            Some(Value {
-                name: (*name).to_owned(),
-                value: inputs.var(name)?.to_owned(),
-                origin: Origin::Process,
-            })
+            Some(Value { name: (*name).to_owned(), value: inputs.var(name)?.to_owned(), origin: Origin::Process })
         }));
         let Some(goproxy) = values.iter().find(|v| v.name == "GOPROXY") else {
             return Err(EnvError::NoGoProxy { go_problem });
         };
-        let goproxy = ProxyList::parse(&goproxy.value).map_err(|e| EnvError::BadGoProxy {
-            problem: e.to_string(),
-            origin: goproxy.origin.clone(),
-        })?;
-        Ok(Environment {
-            values,
-            goproxy,
-            go,
-            go_problem,
-            go_env_file: go_env_file(inputs),
-        })
+        let goproxy = ProxyList::parse(&goproxy.value)
+            .map_err(|e| EnvError::BadGoProxy { problem: e.to_string(), origin: goproxy.origin.clone() })?;
+        Ok(Environment { values, goproxy, go, go_problem, go_env_file: go_env_file(inputs) })
     }
 
     /// A variable with its origin.
@@ -259,8 +240,7 @@ impl Environment {
     /// Whether a module is not checked against the checksum database (GONOSUMDB, or `GOSUMDB=off`).
     #[must_use]
     pub fn skips_sumdb(&self, module_path: &str) -> bool {
-        self.value("GOSUMDB") == "off"
-            || match_prefix_patterns(self.value("GONOSUMDB"), module_path)
+        self.value("GOSUMDB") == "off" || match_prefix_patterns(self.value("GONOSUMDB"), module_path)
     }
 
     /// The flags of GOFLAGS, split as the go command does (`cmd/internal/quoted.Split`).
@@ -322,11 +302,7 @@ impl Files {
     /// `cfg.Getenv`: an empty value is no value, but an empty line of the user's file hides `go.env`.
     fn find(&self, inputs: &Inputs, name: &str) -> Option<Value> {
         let value = |value: &str, origin| {
-            (!value.is_empty()).then(|| Value {
-                name: name.to_owned(),
-                value: value.to_owned(),
-                origin,
-            })
+            (!value.is_empty()).then(|| Value { name: name.to_owned(), value: value.to_owned(), origin })
         };
         if let Some(v) = inputs.var(name) {
             return value(v, Origin::Process);
@@ -357,17 +333,8 @@ fn default(inputs: &Inputs, name: &str, files: &Files, go: Option<&GoCommand>) -
     let value = told.or_else(|| match name {
         "GOAUTH" => Some("netrc".to_owned()),
         "GOPATH" => {
-            let var = if inputs.os == Os::Windows {
-                "USERPROFILE"
-            } else {
-                "HOME"
-            };
-            Some(
-                Path::new(inputs.var(var)?)
-                    .join("go")
-                    .to_string_lossy()
-                    .into_owned(),
-            )
+            let var = if inputs.os == Os::Windows { "USERPROFILE" } else { "HOME" };
+            Some(Path::new(inputs.var(var)?).join("go").to_string_lossy().into_owned())
         }
         _ => None,
     });
@@ -375,26 +342,11 @@ fn default(inputs: &Inputs, name: &str, files: &Files, go: Option<&GoCommand>) -
         if name != "GOMODCACHE" {
             return None;
         }
-        let gopath = files
-            .find(inputs, "GOPATH")
-            .or_else(|| default(inputs, "GOPATH", files, go))?
-            .value;
-        let first = gopath
-            .split(inputs.os.list_separator())
-            .next()
-            .filter(|p| !p.is_empty())?;
-        Some(
-            Path::new(first)
-                .join("pkg/mod")
-                .to_string_lossy()
-                .into_owned(),
-        )
+        let gopath = files.find(inputs, "GOPATH").or_else(|| default(inputs, "GOPATH", files, go))?.value;
+        let first = gopath.split(inputs.os.list_separator()).next().filter(|p| !p.is_empty())?;
+        Some(Path::new(first).join("pkg/mod").to_string_lossy().into_owned())
     })?;
-    Some(Value {
-        name: name.to_owned(),
-        value,
-        origin: Origin::Default,
-    })
+    Some(Value { name: name.to_owned(), value, origin: Origin::Default })
 }
 
 /// `quoted.Split`; an unterminated quote ends the list.

@@ -132,13 +132,7 @@ impl Loader {
     fn files(&mut self, inputs: &Inputs, named: Option<&str>) {
         let (paths, because) = match named {
             Some(file) => (vec![PathBuf::from(file)], RootReason::SslCertFile),
-            None => (
-                default_files(inputs.os)
-                    .iter()
-                    .map(|f| inputs.system(f))
-                    .collect(),
-                RootReason::DefaultFile,
-            ),
+            None => (default_files(inputs.os).iter().map(|f| inputs.system(f)).collect(), RootReason::DefaultFile),
         };
         for path in paths {
             match read::bytes(&path, MAX_FILE) {
@@ -153,19 +147,8 @@ impl Loader {
 
     fn directories(&mut self, inputs: &Inputs, named: Option<&str>) {
         let (dirs, because): (Vec<PathBuf>, _) = match named {
-            Some(list) => (
-                list.split(inputs.os.list_separator())
-                    .map(PathBuf::from)
-                    .collect(),
-                RootReason::SslCertDir,
-            ),
-            None => (
-                default_dirs(inputs.os)
-                    .iter()
-                    .map(|d| inputs.system(d))
-                    .collect(),
-                RootReason::DefaultDir,
-            ),
+            Some(list) => (list.split(inputs.os.list_separator()).map(PathBuf::from).collect(), RootReason::SslCertDir),
+            None => (default_dirs(inputs.os).iter().map(|d| inputs.system(d)).collect(), RootReason::DefaultDir),
         };
         for dir in dirs {
             match entries(&dir) {
@@ -215,12 +198,7 @@ impl Loader {
                 self.roots.der.push(block.bytes);
             }
         }
-        self.roots.files.push(RootFile {
-            path,
-            because,
-            certificates,
-            new,
-        });
+        self.roots.files.push(RootFile { path, because, certificates, new });
     }
 
     fn unreadable(&mut self, path: &Path, e: &std::io::Error, named: bool) {
@@ -233,12 +211,7 @@ impl Loader {
 
     fn problem(&mut self, path: &Path, line: Option<u32>, what: String, named_by_user: bool) {
         if self.roots.problems.len() < 1000 {
-            self.roots.problems.push(RootProblem {
-                path: path.to_owned(),
-                line,
-                what,
-                named_by_user,
-            });
+            self.roots.problems.push(RootProblem { path: path.to_owned(), line, what, named_by_user });
         }
     }
 }
@@ -285,11 +258,7 @@ fn default_files(os: Os) -> &'static [&'static str] {
             "/usr/local/share/certs/ca-root-nss.crt",
             "/etc/openssl/certs/ca-certificates.crt",
         ],
-        Os::Solaris => &[
-            "/etc/certs/ca-certificates.crt",
-            "/etc/ssl/certs/ca-certificates.crt",
-            "/etc/ssl/cacert.pem",
-        ],
+        Os::Solaris => &["/etc/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cacert.pem"],
         Os::Darwin | Os::Windows => &[],
     }
 }
@@ -297,11 +266,7 @@ fn default_files(os: Os) -> &'static [&'static str] {
 fn default_dirs(os: Os) -> &'static [&'static str] {
     match os {
         Os::Linux => &["/etc/ssl/certs", "/etc/pki/tls/certs"],
-        Os::Bsd => &[
-            "/etc/ssl/certs",
-            "/usr/local/share/certs",
-            "/etc/openssl/certs",
-        ],
+        Os::Bsd => &["/etc/ssl/certs", "/usr/local/share/certs", "/etc/openssl/certs"],
         Os::Solaris => &["/etc/certs/CA"],
         Os::Darwin | Os::Windows => &[],
     }

@@ -46,11 +46,7 @@ impl ToolchainChoice {
 /// Follows the go command's own selection; runs nothing and downloads nothing.
 #[must_use]
 pub fn choose(inputs: &Inputs, env: &Environment) -> ToolchainChoice {
-    let local = env
-        .go
-        .as_ref()
-        .and_then(|go| go.version.split_whitespace().next())
-        .map(str::to_owned);
+    let local = env.go.as_ref().and_then(|go| go.version.split_whitespace().next()).map(str::to_owned);
     let mut choice = ToolchainChoice {
         selected: local.clone(),
         local,
@@ -82,12 +78,7 @@ pub fn choose(inputs: &Inputs, env: &Environment) -> ToolchainChoice {
     choice
 }
 
-fn select(
-    inputs: &Inputs,
-    env: &Environment,
-    setting: &str,
-    choice: &mut ToolchainChoice,
-) -> Result<(), String> {
+fn select(inputs: &Inputs, env: &Environment, setting: &str, choice: &mut ToolchainChoice) -> Result<(), String> {
     let (name, mode) = match setting {
         "auto" | "path" => ("local", Some(setting)),
         _ => match setting.split_once('+') {
@@ -96,17 +87,12 @@ fn select(
         },
     };
     let invalid = |what: &str| {
-        format!(
-            "GOTOOLCHAIN={setting} is invalid: {what}; use local, auto, path, goX.Y.Z or goX.Y.Z+auto"
-        )
+        format!("GOTOOLCHAIN={setting} is invalid: {what}; use local, auto, path, goX.Y.Z or goX.Y.Z+auto")
     };
     if !matches!(mode, None | Some("auto" | "path")) {
         return Err(invalid("only +auto and +path can follow a name"));
     }
-    let mut minimum = choice
-        .local
-        .as_deref()
-        .and_then(|l| Toolchain::parse(l).ok());
+    let mut minimum = choice.local.as_deref().and_then(|l| Toolchain::parse(l).ok());
     if name == "local" {
         choice.why = format!("GOTOOLCHAIN={setting} and nothing newer is asked for");
         if mode.is_none() {
@@ -117,9 +103,7 @@ fn select(
         choice.selected = Some(name.to_owned());
         choice.why = format!("GOTOOLCHAIN={setting}");
     }
-    let file = locate::go_work(inputs, env)
-        .filter(|f| f.exists())
-        .or_else(|| locate::go_mod(&inputs.dir));
+    let file = locate::go_work(inputs, env).filter(|f| f.exists()).or_else(|| locate::go_mod(&inputs.dir));
     let Some(file) = file else { return Ok(()) };
     let Ok(data) = read::bytes(&file, MAX_FILE) else {
         return Err(format!("{} cannot be read", file.display()));
@@ -129,12 +113,7 @@ fn select(
     if mode.is_none() {
         return check(&file, go.as_ref(), setting, choice);
     }
-    let at = |line| {
-        Some(Origin::Project {
-            path: file.clone(),
-            line,
-        })
-    };
+    let at = |line| Some(Origin::Project { path: file.clone(), line });
     let suggested = lookup(&text, "toolchain");
     if matches!(suggested, Some(("default", _))) {
         choice.why = format!("{} says toolchain default", file.display());
@@ -156,11 +135,7 @@ fn select(
         && newer(&go, &floor)
     {
         // 1.21 and later are released as 1.21.0.
-        let zero = if go.is_language() && go.at_least(21) {
-            ".0"
-        } else {
-            ""
-        };
+        let zero = if go.is_language() && go.at_least(21) { ".0" } else { "" };
         choice.selected = Some(format!("go{go}{zero}"));
         choice.why = format!("go {go} in {}", file.display());
         choice.decided_by = at(line);
@@ -169,16 +144,8 @@ fn select(
 }
 
 /// A selected toolchain that is older than the go line refuses the project.
-fn check(
-    file: &Path,
-    go: Option<&(GoVersion, u32)>,
-    setting: &str,
-    choice: &ToolchainChoice,
-) -> Result<(), String> {
-    let selected = choice
-        .selected
-        .as_deref()
-        .and_then(|name| Toolchain::parse(name).ok());
+fn check(file: &Path, go: Option<&(GoVersion, u32)>, setting: &str, choice: &ToolchainChoice) -> Result<(), String> {
+    let selected = choice.selected.as_deref().and_then(|name| Toolchain::parse(name).ok());
     let (Some((go, line)), Some(selected)) = (go, selected) else {
         return Ok(());
     };
@@ -193,12 +160,7 @@ fn check(
     ))
 }
 
-fn locate_selected(
-    inputs: &Inputs,
-    env: &Environment,
-    setting: &str,
-    choice: &mut ToolchainChoice,
-) {
+fn locate_selected(inputs: &Inputs, env: &Environment, setting: &str, choice: &mut ToolchainChoice) {
     let Some(name) = choice.selected.clone() else {
         return;
     };
@@ -215,10 +177,7 @@ fn locate_selected(
     };
     let module = format!("golang.org/toolchain@v0.0.1-{name}.{os}-{}", inputs.arch);
     choice.cache_dir = env.mod_cache().map(|dir| dir.join(Path::new(&module)));
-    choice.in_cache = choice
-        .cache_dir
-        .as_ref()
-        .is_some_and(|dir| dir.join("bin").is_dir());
+    choice.in_cache = choice.cache_dir.as_ref().is_some_and(|dir| dir.join("bin").is_dir());
     if choice.on_path.is_none() {
         if setting == "path" || setting.ends_with("+path") {
             choice.problem = Some(format!(

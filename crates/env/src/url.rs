@@ -28,12 +28,7 @@ impl Url {
     /// # Errors
     /// When `url.Parse` would fail: control characters, a bad escape, host, port or user information.
     pub fn parse(raw: &str) -> Result<Url, UrlError> {
-        let raw = raw.split_once('#').map_or(
-            raw,
-            |(u, fragment)| {
-                if unescape_ok(fragment) { u } else { raw }
-            },
-        );
+        let raw = raw.split_once('#').map_or(raw, |(u, fragment)| if unescape_ok(fragment) { u } else { raw });
         if raw.contains('#') {
             return Err(UrlError("invalid URL escape in the fragment".into()));
         }
@@ -41,25 +36,17 @@ impl Url {
             return Err(UrlError("invalid control character in URL".into()));
         }
         if raw == "*" {
-            return Ok(Url {
-                path: "*".into(),
-                ..Url::default()
-            });
+            return Ok(Url { path: "*".into(), ..Url::default() });
         }
         let (scheme, rest) = split_scheme(raw)?;
-        let mut url = Url {
-            scheme: scheme.to_ascii_lowercase(),
-            ..Url::default()
-        };
+        let mut url = Url { scheme: scheme.to_ascii_lowercase(), ..Url::default() };
         let mut rest = rest.split_once('?').map_or(rest, |(r, _)| r);
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
                 return Ok(url);
             }
             if rest.split('/').next().is_some_and(|s| s.contains(':')) {
-                return Err(UrlError(
-                    "first path segment in URL cannot contain colon".into(),
-                ));
+                return Err(UrlError("first path segment in URL cannot contain colon".into()));
             }
         }
         if (!url.scheme.is_empty() || !rest.starts_with("///"))
@@ -81,9 +68,7 @@ impl Url {
     #[must_use]
     pub fn hostname(&self) -> &str {
         let host = split_port(&self.host).0;
-        host.strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .unwrap_or(host)
+        host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
     }
 
     /// The port as written, empty when there is none (`URL.Port`).
@@ -108,8 +93,7 @@ impl Url {
             if !user.chars().all(valid_userinfo) {
                 return Err(UrlError("invalid userinfo".into()));
             }
-            let decode =
-                |s: &str| unescape(s).ok_or_else(|| UrlError("invalid escape in userinfo".into()));
+            let decode = |s: &str| unescape(s).ok_or_else(|| UrlError("invalid escape in userinfo".into()));
             self.user = Some(match user.split_once(':') {
                 None => (decode(user)?, None),
                 Some((u, p)) => (decode(u)?, Some(decode(p)?)),
@@ -164,9 +148,7 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, UrlError> {
     let bad_port = |p: &str| UrlError(format!("invalid port {p:?} after host"));
     match host.rfind('[') {
         Some(0) => {
-            let close = host
-                .rfind(']')
-                .ok_or_else(|| UrlError("missing ']' in host".into()))?;
+            let close = host.rfind(']').ok_or_else(|| UrlError("missing ']' in host".into()))?;
             let (name, port) = (&host[1..close], &host[close + 1..]);
             if !valid_port(port) {
                 return Err(bad_port(port));
@@ -186,11 +168,7 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, UrlError> {
     }
     if let Some(first) = host.find(':') {
         let strict = matches!(scheme, "http" | "https");
-        let at = if strict {
-            first
-        } else {
-            host.rfind(':').unwrap_or(first)
-        };
+        let at = if strict { first } else { host.rfind(':').unwrap_or(first) };
         if !valid_port(&host[at..]) {
             return Err(bad_port(&host[at..]));
         }
@@ -208,21 +186,15 @@ fn unescape_host(host: &str) -> Result<String, UrlError> {
             if high.is_none_or(|h| h < 8) && escape != Some("%25") {
                 return Err(UrlError("invalid URL escape in the host".into()));
             }
-        } else if b < 0x80 && !(b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&b))
-        {
-            return Err(UrlError(format!(
-                "invalid character {:?} in host name",
-                b as char
-            )));
+        } else if b < 0x80 && !(b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&b)) {
+            return Err(UrlError(format!("invalid character {:?} in host name", b as char)));
         }
     }
     unescape(host).ok_or_else(|| UrlError("invalid URL escape in the host".into()))
 }
 
 fn valid_port(p: &str) -> bool {
-    p.is_empty()
-        || p.strip_prefix(':')
-            .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))
+    p.is_empty() || p.strip_prefix(':').is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn split_port(host: &str) -> (&str, &str) {
@@ -292,10 +264,7 @@ mod tests {
         ] {
             assert!(Url::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(
-            Url::parse("http://[fe80::1%25eth0]:80").unwrap().hostname(),
-            "fe80::1%eth0"
-        );
+        assert_eq!(Url::parse("http://[fe80::1%25eth0]:80").unwrap().hostname(), "fe80::1%eth0");
         assert_eq!(Url::parse("proxy.example.com:3128").unwrap().host, "");
     }
 }

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use goferry_env::gomaxprocs::Why;
 use goferry_env::roots::{RootReason, RootSource};
-use goferry_env::{
-    EnvError, Environment, Inputs, Origin, Os, Project, gomaxprocs, roots, toolchain,
-};
+use goferry_env::{EnvError, Environment, Inputs, Origin, Os, Project, gomaxprocs, roots, toolchain};
 
 /// A machine of our own: home, root and project directories.
 struct Machine {
@@ -25,10 +23,7 @@ impl Machine {
         inputs.arch = "amd64".to_owned();
         inputs.home = Some(dir.path().join("home"));
         let home = dir.path().join("home").display().to_string();
-        Machine {
-            inputs: inputs.with_env("HOME", &home),
-            dir,
-        }
+        Machine { inputs: inputs.with_env("HOME", &home), dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -52,9 +47,7 @@ impl Machine {
     }
 
     fn project(&self) -> Project {
-        Project::find(&self.inputs, &self.resolve())
-            .unwrap()
-            .unwrap()
+        Project::find(&self.inputs, &self.resolve()).unwrap().unwrap()
     }
 }
 
@@ -78,49 +71,20 @@ fn answering(machine: Machine, version: &str) -> Machine {
 
 #[test]
 fn every_origin_is_told() {
-    let m = Machine::new()
-        .with("GOPRIVATE", "corp.example.com")
-        .with("GODEBUG", "http2client=0");
-    let user = m.put(
-        "home/.config/go/env",
-        "GOFLAGS=-mod=mod\nGOPROXY=https://goproxy.example.com|direct\nGODEBUG=x=1\n",
-    );
-    let goroot = m.put(
-        "goroot/go.env",
-        "# defaults\nGOPROXY=off\nGOSUMDB=sum.example.com\n",
-    );
+    let m = Machine::new().with("GOPRIVATE", "corp.example.com").with("GODEBUG", "http2client=0");
+    let user =
+        m.put("home/.config/go/env", "GOFLAGS=-mod=mod\nGOPROXY=https://goproxy.example.com|direct\nGODEBUG=x=1\n");
+    let goroot = m.put("goroot/go.env", "# defaults\nGOPROXY=off\nGOSUMDB=sum.example.com\n");
     let root = goroot.parent().unwrap().display().to_string();
     let env = m.with("GOROOT", &root).resolve();
     let origin = |name: &str| env.get(name).unwrap().origin.clone();
-    assert_eq!(
-        origin("GOPROXY"),
-        Origin::GoEnvFile {
-            path: user.clone(),
-            line: 2
-        }
-    );
-    assert_eq!(
-        origin("GOSUMDB"),
-        Origin::GoRootFile {
-            path: goroot,
-            line: 3
-        }
-    );
+    assert_eq!(origin("GOPROXY"), Origin::GoEnvFile { path: user.clone(), line: 2 });
+    assert_eq!(origin("GOSUMDB"), Origin::GoRootFile { path: goroot, line: 3 });
     assert_eq!(origin("GOPRIVATE"), Origin::Process);
-    assert_eq!(
-        (env.value("GONOPROXY"), origin("GONOPROXY")),
-        ("corp.example.com", Origin::Process)
-    );
-    assert_eq!(
-        (env.value("GOAUTH"), origin("GOAUTH")),
-        ("netrc", Origin::Default)
-    );
+    assert_eq!((env.value("GONOPROXY"), origin("GONOPROXY")), ("corp.example.com", Origin::Process));
+    assert_eq!((env.value("GOAUTH"), origin("GOAUTH")), ("netrc", Origin::Default));
     assert!(env.value("GOMODCACHE").ends_with("/home/go/pkg/mod"));
-    assert_eq!(
-        env.value("GODEBUG"),
-        "http2client=0",
-        "only the process counts"
-    );
+    assert_eq!(env.value("GODEBUG"), "http2client=0", "only the process counts");
     assert_eq!(env.goflag("mod").as_deref(), Some("mod"));
     assert_eq!(env.goproxy.entries().len(), 2);
     assert!(env.skips_proxy("corp.example.com/x") && !env.skips_proxy("example.com/x"));
@@ -130,38 +94,21 @@ fn every_origin_is_told() {
 fn goenv_off_hides_the_file_and_goenv_moves_it() {
     let m = Machine::new();
     m.put("home/.config/go/env", "GOPROXY=https://one.example.com\n");
-    let other = m
-        .put("other", "GOPROXY=https://two.example.com\n")
-        .display()
-        .to_string();
+    let other = m.put("other", "GOPROXY=https://two.example.com\n").display().to_string();
     assert_eq!(m.resolve().value("GOPROXY"), "https://one.example.com");
     let m = m.with("GOENV", &other);
     assert_eq!(m.resolve().value("GOPROXY"), "https://two.example.com");
     let m = m.with("GOENV", "off");
-    assert!(matches!(
-        Environment::resolve(&m.inputs),
-        Err(EnvError::NoGoProxy { .. })
-    ));
+    assert!(matches!(Environment::resolve(&m.inputs), Err(EnvError::NoGoProxy { .. })));
 }
 
 #[test]
 fn without_a_goproxy_the_error_says_what_to_set() {
-    let error = Environment::resolve(&Machine::new().inputs)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("Set GOPROXY") && error.contains("no go command is on PATH"),
-        "{error}"
-    );
+    let error = Environment::resolve(&Machine::new().inputs).unwrap_err().to_string();
+    assert!(error.contains("Set GOPROXY") && error.contains("no go command is on PATH"), "{error}");
     let m = Machine::new().with("GOPROXY", "ftp://u:secret@x");
     let error = Environment::resolve(&m.inputs).unwrap_err();
-    assert!(matches!(
-        &error,
-        EnvError::BadGoProxy {
-            origin: Origin::Process,
-            ..
-        }
-    ));
+    assert!(matches!(&error, EnvError::BadGoProxy { origin: Origin::Process, .. }));
     assert!(!error.to_string().contains("secret"), "{error}");
 }
 
@@ -174,10 +121,7 @@ fn credentials_do_not_show() {
         .resolve();
     let shown = format!("{env:?}{}", serde_json::to_string(&env).unwrap());
     assert!(!shown.contains("secret"), "{shown}");
-    assert!(
-        env.value("GOPROXY").contains("secret"),
-        "it is still there for connecting"
-    );
+    assert!(env.value("GOPROXY").contains("secret"), "it is still there for connecting");
 }
 
 #[cfg(unix)]
@@ -185,14 +129,7 @@ fn credentials_do_not_show() {
 fn a_go_that_fails_is_told_and_the_environment_still_serves() {
     let m = fake_go(Machine::new(), "echo broken >&2; exit 1").with("GOPROXY", "off");
     let env = m.resolve();
-    assert!(
-        env.go.is_none()
-            && env
-                .go_problem
-                .as_deref()
-                .is_some_and(|p| p.contains("broken")),
-        "{env:?}"
-    );
+    assert!(env.go.is_none() && env.go_problem.as_deref().is_some_and(|p| p.contains("broken")), "{env:?}");
 }
 
 #[cfg(unix)]
@@ -202,10 +139,7 @@ fn a_go_that_hangs_is_stopped() {
     let start = std::time::Instant::now();
     let env = m.resolve();
     assert!(start.elapsed().as_secs() < 15);
-    assert!(
-        env.go_problem
-            .is_some_and(|p| p.contains("did not answer within 10 s"))
-    );
+    assert!(env.go_problem.is_some_and(|p| p.contains("did not answer within 10 s")));
 }
 
 #[cfg(unix)]
@@ -215,46 +149,20 @@ fn toolchains_are_selected_as_the_go_command_does() {
         ("auto", "go 1.20\n", Some("go1.26.8"), false),
         ("auto", "go 1.27\n", Some("go1.27.0"), true),
         ("auto", "go 1.27.3\n", Some("go1.27.3"), true),
-        (
-            "auto",
-            "go 1.25\ntoolchain go1.27.1\n",
-            Some("go1.27.1"),
-            true,
-        ),
-        (
-            "auto",
-            "go 1.28rc1\ntoolchain go1.27.1\n",
-            Some("go1.28rc1"),
-            true,
-        ),
-        (
-            "auto",
-            "go 1.26\ntoolchain default\n",
-            Some("go1.26.8"),
-            false,
-        ),
-        (
-            "local",
-            "go 1.25\ntoolchain go1.99.1\n",
-            Some("go1.26.8"),
-            false,
-        ),
+        ("auto", "go 1.25\ntoolchain go1.27.1\n", Some("go1.27.1"), true),
+        ("auto", "go 1.28rc1\ntoolchain go1.27.1\n", Some("go1.28rc1"), true),
+        ("auto", "go 1.26\ntoolchain default\n", Some("go1.26.8"), false),
+        ("local", "go 1.25\ntoolchain go1.99.1\n", Some("go1.26.8"), false),
         ("go1.21.13", "go 1.20\n", Some("go1.21.13"), true),
         ("go1.21.13+auto", "go 1.22\n", Some("go1.22.0"), true),
         ("go1.27.3+auto", "go 1.22\n", Some("go1.27.3"), true),
     ];
     for (setting, lines, selected, download) in cases {
-        let m = answering(Machine::new(), "go1.26.8")
-            .with("GOPROXY", "off")
-            .with("GOTOOLCHAIN", setting);
+        let m = answering(Machine::new(), "go1.26.8").with("GOPROXY", "off").with("GOTOOLCHAIN", setting);
         m.put("project/go.mod", &format!("module m\n\n{lines}"));
         let choice = toolchain::choose(&m.inputs, &m.resolve());
         assert_eq!(
-            (
-                choice.selected.as_deref(),
-                choice.would_download,
-                choice.problem.clone()
-            ),
+            (choice.selected.as_deref(), choice.would_download, choice.problem.clone()),
             (*selected, *download, None),
             "{setting} {lines} {choice:?}"
         );
@@ -265,34 +173,20 @@ fn toolchains_are_selected_as_the_go_command_does() {
 #[cfg(unix)]
 #[test]
 fn a_toolchain_in_the_cache_is_not_downloaded_and_one_that_is_forbidden_is_a_problem() {
-    let m = answering(Machine::new(), "go1.26.8")
-        .with("GOPROXY", "off")
-        .with("GOTOOLCHAIN", "auto");
+    let m = answering(Machine::new(), "go1.26.8").with("GOPROXY", "off").with("GOTOOLCHAIN", "auto");
     m.put("project/go.mod", "module m\n\ngo 1.27.3\n");
-    m.put(
-        "home/go/pkg/mod/golang.org/toolchain@v0.0.1-go1.27.3.linux-amd64/bin/go",
-        "",
-    );
+    m.put("home/go/pkg/mod/golang.org/toolchain@v0.0.1-go1.27.3.linux-amd64/bin/go", "");
     let choice = toolchain::choose(&m.inputs, &m.resolve());
     assert!(choice.in_cache && !choice.would_download, "{choice:?}");
     assert_eq!(choice.minor(), Some(27));
-    let line = Origin::Project {
-        path: m.path("project/go.mod"),
-        line: 3,
-    };
+    let line = Origin::Project { path: m.path("project/go.mod"), line: 3 };
     assert_eq!(choice.decided_by, Some(line));
-    for (setting, part) in [
-        ("local", "requires go >= 1.27.3"),
-        ("path", "not on PATH"),
-        ("nonsense", "no toolchain's name"),
-    ] {
-        let m = answering(Machine::new(), "go1.26.8")
-            .with("GOPROXY", "off")
-            .with("GOTOOLCHAIN", setting);
+    for (setting, part) in
+        [("local", "requires go >= 1.27.3"), ("path", "not on PATH"), ("nonsense", "no toolchain's name")]
+    {
+        let m = answering(Machine::new(), "go1.26.8").with("GOPROXY", "off").with("GOTOOLCHAIN", setting);
         m.put("project/go.mod", "module m\n\ngo 1.27.3\n");
-        let problem = toolchain::choose(&m.inputs, &m.resolve())
-            .problem
-            .unwrap_or_default();
+        let problem = toolchain::choose(&m.inputs, &m.resolve()).problem.unwrap_or_default();
         assert!(problem.contains(part), "{setting}: {problem}");
     }
 }
@@ -301,9 +195,7 @@ const SUM: &str = "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 #[test]
 fn a_pruned_module_fetches_its_requires() {
-    let m = Machine::new()
-        .with("GOPROXY", "off")
-        .with("GOPRIVATE", "corp.example.com");
+    let m = Machine::new().with("GOPROXY", "off").with("GOPRIVATE", "corp.example.com");
     m.put(
         "project/go.mod",
         "module example.com/m\n\ngo 1.22\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/B v1.1.0 // indirect\n\
@@ -314,52 +206,22 @@ fn a_pruned_module_fetches_its_requires() {
         "project/go.sum",
         &format!("example.com/a v1.0.0 {SUM}\nexample.com/a v1.0.0/go.mod {SUM}\nexample.com/B v1.1.0/go.mod {SUM}\nexample.com/z v1.0.0/go.mod {SUM}\n"),
     );
-    m.put(
-        "home/go/pkg/mod/cache/download/example.com/!b/@v/v1.1.0.zip",
-        "12345",
-    );
+    m.put("home/go/pkg/mod/cache/download/example.com/!b/@v/v1.1.0.zip", "12345");
     m.put("project/sub/x.go", "");
     let mut m = m;
     m.inputs.dir = m.path("project/sub");
     let project = m.project();
-    let list: Vec<String> = project
-        .to_fetch
-        .iter()
-        .map(|f| f.module.to_string())
-        .collect();
+    let list: Vec<String> = project.to_fetch.iter().map(|f| f.module.to_string()).collect();
     assert_eq!(
         list,
-        [
-            "corp.example.com/c@v0.1.0",
-            "example.com/B@v1.1.0",
-            "example.com/a@v1.0.0",
-            "example.com/new@v1.2.0"
-        ]
+        ["corp.example.com/c@v0.1.0", "example.com/B@v1.1.0", "example.com/a@v1.0.0", "example.com/new@v1.2.0"]
     );
     assert!(project.pruned && project.exact && !project.vendored);
-    let fetch = |path: &str| {
-        project
-            .to_fetch
-            .iter()
-            .find(|f| f.module.path().as_str() == path)
-            .unwrap()
-    };
+    let fetch = |path: &str| project.to_fetch.iter().find(|f| f.module.path().as_str() == path).unwrap();
     assert!(fetch("corp.example.com/c").private && !fetch("example.com/a").private);
-    assert_eq!(
-        (
-            fetch("example.com/B").cached_zip,
-            fetch("example.com/a").cached_zip
-        ),
-        (Some(5), None)
-    );
+    assert_eq!((fetch("example.com/B").cached_zip, fetch("example.com/a").cached_zip), (Some(5), None));
     assert_eq!(project.graph_mod_files, 3);
-    assert_eq!(
-        (
-            project.missing_zip_hash.len(),
-            project.missing_mod_hash.len()
-        ),
-        (3, 2)
-    );
+    assert_eq!((project.missing_zip_hash.len(), project.missing_mod_hash.len()), (3, 2));
     assert_eq!(project.go_line.as_deref(), Some("1.22"));
     let json = serde_json::to_value(&project).unwrap();
     assert_eq!(json["to_fetch"][2]["module"], "example.com/a@v1.0.0");
@@ -368,52 +230,31 @@ fn a_pruned_module_fetches_its_requires() {
 #[test]
 fn an_unpruned_module_and_a_workspace_fetch_what_go_sum_lists() {
     let m = Machine::new().with("GOPROXY", "off");
+    m.put("project/go.mod", "module example.com/m\n\ngo 1.16\n\nrequire example.com/a v1.0.0\n");
     m.put(
-        "project/go.mod",
-        "module example.com/m\n\ngo 1.16\n\nrequire example.com/a v1.0.0\n",
+        "project/go.sum",
+        &format!("example.com/a v1.0.0 {SUM}\nexample.com/b v1.0.0/go.mod {SUM}\nexample.com/b v1.3.0/go.mod {SUM}\n"),
     );
-    m.put("project/go.sum", &format!("example.com/a v1.0.0 {SUM}\nexample.com/b v1.0.0/go.mod {SUM}\nexample.com/b v1.3.0/go.mod {SUM}\n"));
     let project = m.project();
-    let list = |p: &Project| {
-        p.to_fetch
-            .iter()
-            .map(|f| f.module.to_string())
-            .collect::<Vec<_>>()
-    };
+    let list = |p: &Project| p.to_fetch.iter().map(|f| f.module.to_string()).collect::<Vec<_>>();
     assert!(!project.pruned && !project.exact);
-    assert_eq!(
-        list(&project),
-        ["example.com/a@v1.0.0", "example.com/b@v1.3.0"]
-    );
+    assert_eq!(list(&project), ["example.com/a@v1.0.0", "example.com/b@v1.3.0"]);
 
-    m.put("project/go.work", "go 1.24\n\nuse (\n\t./one\n\t./two\n)\n\nreplace example.com/a => example.com/fork v1.9.0\n");
-    m.put("project/one/go.mod", "module example.com/one\n\ngo 1.24\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/two v1.0.0\n)\n");
     m.put(
-        "project/two/go.mod",
-        "module example.com/two\n\ngo 1.24\n\nrequire example.com/c v1.0.0\n",
+        "project/go.work",
+        "go 1.24\n\nuse (\n\t./one\n\t./two\n)\n\nreplace example.com/a => example.com/fork v1.9.0\n",
     );
     m.put(
-        "project/one/go.sum",
-        &format!("example.com/d v1.0.0/go.mod {SUM}\n"),
+        "project/one/go.mod",
+        "module example.com/one\n\ngo 1.24\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/two v1.0.0\n)\n",
     );
-    m.put(
-        "project/go.work.sum",
-        &format!("example.com/c v1.2.0/go.mod {SUM}\n"),
-    );
+    m.put("project/two/go.mod", "module example.com/two\n\ngo 1.24\n\nrequire example.com/c v1.0.0\n");
+    m.put("project/one/go.sum", &format!("example.com/d v1.0.0/go.mod {SUM}\n"));
+    m.put("project/go.work.sum", &format!("example.com/c v1.2.0/go.mod {SUM}\n"));
     let project = m.project();
-    assert_eq!(
-        list(&project),
-        [
-            "example.com/c@v1.2.0",
-            "example.com/d@v1.0.0",
-            "example.com/fork@v1.9.0"
-        ]
-    );
+    assert_eq!(list(&project), ["example.com/c@v1.2.0", "example.com/d@v1.0.0", "example.com/fork@v1.9.0"]);
     assert_eq!((project.modules.len(), project.go_sums.len()), (2, 2));
-    assert_eq!(
-        project.go_work.as_deref(),
-        Some(m.path("project/go.work").as_path())
-    );
+    assert_eq!(project.go_work.as_deref(), Some(m.path("project/go.work").as_path()));
     let off = m.with("GOWORK", "off").project();
     assert_eq!(off.modules[0].path, "example.com/m");
 }
@@ -423,80 +264,39 @@ fn no_project_is_no_error_and_a_bad_one_says_where() {
     let m = Machine::new().with("GOPROXY", "off");
     assert!(Project::find(&m.inputs, &m.resolve()).unwrap().is_none());
     let file = m.put("project/go.mod", "module m\n\nrequire example.com/a\n");
-    let error = Project::find(&m.inputs, &m.resolve())
-        .unwrap_err()
-        .to_string();
+    let error = Project::find(&m.inputs, &m.resolve()).unwrap_err().to_string();
     assert!(error.contains(&format!("{}:3", file.display())), "{error}");
     m.put("project/go.mod", "module m\n\ngo 1.22\n");
     m.put("project/go.sum", "one two\n");
-    let error = Project::find(&m.inputs, &m.resolve())
-        .unwrap_err()
-        .to_string();
+    let error = Project::find(&m.inputs, &m.resolve()).unwrap_err().to_string();
     assert!(error.contains("go.sum:1"), "{error}");
     m.put("project/alt.mod", "module alt\n\ngo 1.22\n");
-    assert_eq!(
-        m.with("GOFLAGS", "-modfile=alt.mod").project().modules[0].path,
-        "alt"
-    );
+    assert_eq!(m.with("GOFLAGS", "-modfile=alt.mod").project().modules[0].path, "alt");
 }
 
 #[test]
 fn roots_come_from_the_first_bundle_and_every_directory() {
     let pem = |name: &str| {
         let key = rcgen::KeyPair::generate().unwrap();
-        rcgen::CertificateParams::new(vec![name.to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap()
-            .pem()
+        rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap().pem()
     };
-    let (a, b, c) = (
-        pem("a.example.com"),
-        pem("b.example.com"),
-        pem("c.example.com"),
-    );
+    let (a, b, c) = (pem("a.example.com"), pem("b.example.com"), pem("c.example.com"));
     let m = Machine::new();
     m.put("root/etc/pki/tls/certs/ca-bundle.crt", &a);
     m.put("root/etc/ssl/ca-bundle.pem", &b);
-    m.put(
-        "root/etc/ssl/certs/x.pem",
-        &format!("{c}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"),
-    );
+    m.put("root/etc/ssl/certs/x.pem", &format!("{c}-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"));
     let found = roots::load(&m.inputs, 27);
-    assert_eq!(
-        found.der.len(),
-        2,
-        "the second bundle is not read: {found:?}"
-    );
+    assert_eq!(found.der.len(), 2, "the second bundle is not read: {found:?}");
     let reasons: Vec<_> = found.files.iter().map(|f| (f.because, f.new)).collect();
-    assert_eq!(
-        reasons,
-        [
-            (RootReason::DefaultFile, 1),
-            (RootReason::DefaultDir, 1),
-            (RootReason::DefaultDir, 0)
-        ]
-    );
+    assert_eq!(reasons, [(RootReason::DefaultFile, 1), (RootReason::DefaultDir, 1), (RootReason::DefaultDir, 0)]);
     assert_eq!(found.problems.len(), 1);
-    assert_eq!(
-        found.problems[0].line,
-        Some(u32::try_from(c.lines().count()).unwrap() + 1)
-    );
+    assert_eq!(found.problems[0].line, Some(u32::try_from(c.lines().count()).unwrap() + 1));
 
     let own = m.put("own.pem", &b).display().to_string();
     let m = m.with("SSL_CERT_FILE", &own);
-    assert_eq!(
-        roots::load(&m.inputs, 27).der.len(),
-        3,
-        "the default directories are still read"
-    );
+    assert_eq!(roots::load(&m.inputs, 27).der.len(), 3, "the default directories are still read");
     let mut m = m.with("SSL_CERT_FILE", "/absent.pem");
-    assert!(
-        roots::load(&m.inputs, 27)
-            .problems
-            .iter()
-            .any(|p| p.named_by_user && p.path == Path::new("/absent.pem"))
-    );
+    assert!(roots::load(&m.inputs, 27).problems.iter().any(|p| p.named_by_user && p.path == Path::new("/absent.pem")));
     m.inputs.os = Os::Darwin;
     assert_eq!(roots::load(&m.inputs, 26).source, RootSource::Platform);
     assert_eq!(roots::load(&m.inputs, 27).source, RootSource::Files);
@@ -505,36 +305,20 @@ fn roots_come_from_the_first_bundle_and_every_directory() {
 #[test]
 fn gomaxprocs_follows_affinity_quota_and_variable() {
     let m = Machine::new();
-    m.put(
-        "root/proc/self/status",
-        "Name:\tx\nCpus_allowed:\tff,0000ffff\n",
-    );
+    m.put("root/proc/self/status", "Name:\tx\nCpus_allowed:\tff,0000ffff\n");
     let compute = |m: &Machine, minor| gomaxprocs::compute(&m.inputs, minor);
     assert_eq!(compute(&m, 27).why, Why::Affinity { cpus: 24 });
     m.put("root/proc/self/cgroup", "0::/pod/x\n");
-    m.put(
-        "root/proc/self/mountinfo",
-        "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-    );
-    for (max, value) in [
-        ("250000 100000\n", 3),
-        ("50000 100000\n", 2),
-        ("max 100000\n", 24),
-        ("9900000 100000\n", 24),
-        ("junk", 24),
-    ] {
+    m.put("root/proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    for (max, value) in
+        [("250000 100000\n", 3), ("50000 100000\n", 2), ("max 100000\n", 24), ("9900000 100000\n", 24), ("junk", 24)]
+    {
         m.put("root/sys/fs/cgroup/pod/x/cpu.max", max);
         assert_eq!(compute(&m, 25).value, value, "{max}");
-        assert_eq!(
-            compute(&m, 24).value,
-            24,
-            "before 1.25 the quota does not count"
-        );
+        assert_eq!(compute(&m, 24).value, 24, "before 1.25 the quota does not count");
     }
     m.put("root/sys/fs/cgroup/pod/x/cpu.max", "250000 100000\n");
-    let Why::CgroupQuota { file, quota } = compute(&m, 27).why else {
-        panic!("not the quota")
-    };
+    let Why::CgroupQuota { file, quota } = compute(&m, 27).why else { panic!("not the quota") };
     assert!(file.ends_with("pod/x/cpu.max") && (quota - 2.5).abs() < 1e-9);
     let m = m.with("GODEBUG", "containermaxprocs=0");
     assert_eq!(compute(&m, 27).value, 24);
@@ -542,10 +326,7 @@ fn gomaxprocs_follows_affinity_quota_and_variable() {
     assert_eq!(compute(&m, 27).why, Why::Env);
     let m = m.with("GOMAXPROCS", "");
     m.put("root/proc/self/cgroup", "3:cpu,cpuacct:/d\n0::/\n");
-    m.put(
-        "root/proc/self/mountinfo",
-        "32 31 0:29 /d /cg/cpu rw - cgroup cgroup rw,cpu\n",
-    );
+    m.put("root/proc/self/mountinfo", "32 31 0:29 /d /cg/cpu rw - cgroup cgroup rw,cpu\n");
     m.put("root/cg/cpu/cpu.cfs_quota_us", "400000\n");
     m.put("root/cg/cpu/cpu.cfs_period_us", "100000\n");
     assert_eq!(compute(&m, 27).value, 4);

@@ -76,11 +76,7 @@ impl Program {
         std::fs::write(dir.path().join("main.go"), source).unwrap();
         // The go line sets the GODEBUG defaults: those of the release itself, as in the go command.
         let language = go_version().1;
-        std::fs::write(
-            dir.path().join("go.mod"),
-            format!("module oracle\n\ngo 1.{language}\n"),
-        )
-        .unwrap();
+        std::fs::write(dir.path().join("go.mod"), format!("module oracle\n\ngo 1.{language}\n")).unwrap();
         let binary = dir.path().join("oracle");
         let out = Command::new("go")
             .args(["build", "-o"])
@@ -92,40 +88,19 @@ impl Program {
             .env("GOWORK", "off")
             .output()
             .expect("a go on PATH");
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         Program { _dir: dir, binary }
     }
 
     fn run(&self, env: &BTreeMap<String, String>, args: &[&str]) -> Vec<String> {
-        let out = Command::new(&self.binary)
-            .args(args)
-            .env_clear()
-            .envs(env)
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-        String::from_utf8(out.stdout)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        let out = Command::new(&self.binary).args(args).env_clear().envs(env).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect()
     }
 }
 
 fn go_version() -> (String, u32) {
-    let out = Command::new("go")
-        .args(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .output()
-        .expect("a go on PATH");
+    let out = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output().expect("a go on PATH");
     let text = String::from_utf8(out.stdout).unwrap().trim().to_owned();
     let minor = text.split('.').nth(1).unwrap().parse().unwrap();
     (text, minor)
@@ -138,10 +113,7 @@ fn inputs(env: &BTreeMap<String, String>) -> Inputs {
 }
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect()
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 const TARGETS: &[&str] = &[
@@ -180,11 +152,7 @@ fn real_go_chooses_the_same_proxy() {
         vec![p, q, ("REQUEST_METHOD", "GET")],
         vec![("https_proxy", "lower.example.com"), ("HTTPS_PROXY", "")],
         vec![p, ("no_proxy", "example.com"), ("NO_PROXY", "")],
-        vec![
-            p,
-            ("no_proxy", "example.com"),
-            ("NO_PROXY", "other.example.org"),
-        ],
+        vec![p, ("no_proxy", "example.com"), ("NO_PROXY", "other.example.org")],
     ];
     for value in [
         "p.example.com",
@@ -280,26 +248,13 @@ fn real_go_loads_as_many_roots() {
         std::fs::create_dir_all(Path::new(&at(name)).parent().unwrap()).unwrap();
         std::fs::write(at(name), text).unwrap();
     };
-    let (a, b, c) = (
-        certificate("a.example.com"),
-        certificate("b.example.com"),
-        certificate("c.example.com"),
-    );
+    let (a, b, c) = (certificate("a.example.com"), certificate("b.example.com"), certificate("c.example.com"));
     write("one.pem", &a);
     write("crlf.pem", &a.replace('\n', "\r\n"));
-    write(
-        "mixed.pem",
-        &format!("# text\n{a}-----BEGIN CERTIFICATE-----\nbroken\n{b}junk\n{a}"),
-    );
-    write(
-        "malformed.pem",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    );
+    write("mixed.pem", &format!("# text\n{a}-----BEGIN CERTIFICATE-----\nbroken\n{b}junk\n{a}"));
+    write("malformed.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     write("key.pem", &a.replace("CERTIFICATE", "PRIVATE KEY"));
-    write(
-        "headers.pem",
-        &a.replacen("-----\n", "-----\nKey: value\n\n", 1),
-    );
+    write("headers.pem", &a.replacen("-----\n", "-----\nKey: value\n\n", 1));
     write("empty.pem", "");
     write("d1/a.crt", &a);
     write("d1/b.crt", &b);
@@ -319,27 +274,18 @@ fn real_go_loads_as_many_roots() {
         vec![("SSL_CERT_FILE", &none), ("SSL_CERT_DIR", &none)],
         vec![("SSL_CERT_FILE", &one), ("SSL_CERT_DIR", &both)],
         vec![("SSL_CERT_FILE", &one), ("SSL_CERT_DIR", &missing_and)],
-        vec![
-            ("SSL_CERT_FILE", "/absent/file"),
-            ("SSL_CERT_DIR", "/absent/dir"),
-        ],
+        vec![("SSL_CERT_FILE", "/absent/file"), ("SSL_CERT_DIR", "/absent/dir")],
         vec![("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", &none)],
     ];
-    let files: Vec<String> = ["crlf", "mixed", "malformed", "key", "headers", "empty"]
-        .iter()
-        .map(|n| at(&format!("{n}.pem")))
-        .collect();
+    let files: Vec<String> =
+        ["crlf", "mixed", "malformed", "key", "headers", "empty"].iter().map(|n| at(&format!("{n}.pem"))).collect();
     for file in &files {
         cases.push(vec![("SSL_CERT_FILE", file), ("SSL_CERT_DIR", &none)]);
     }
     for case in &cases {
         let env = env(case);
         let ours = roots::load(&inputs(&env), minor);
-        let ours = if ours.fails {
-            "error".to_owned()
-        } else {
-            ours.der.len().to_string()
-        };
+        let ours = if ours.fails { "error".to_owned() } else { ours.der.len().to_string() };
         assert_eq!(program.run(&env, &[]), [ours], "{case:?}");
     }
 }
@@ -359,11 +305,7 @@ fn real_go_runs_with_the_same_gomaxprocs() {
         let env = env(&case);
         let ours = gomaxprocs::compute(&inputs(&env), minor);
         let real = program.run(&env, &[]);
-        assert_eq!(
-            real,
-            [format!("{} {}", ours.value, ours.num_cpu)],
-            "{case:?}"
-        );
+        assert_eq!(real, [format!("{} {}", ours.value, ours.num_cpu)], "{case:?}");
     }
 }
 
@@ -383,10 +325,7 @@ fn real_go_env_agrees() {
         vec![],
         vec![("GOPROXY", "https://goproxy.example.com|direct")],
         vec![("GOENV", "off")],
-        vec![
-            ("GOPRIVATE", "other.example.com"),
-            ("GONOSUMDB", "x.example.com"),
-        ],
+        vec![("GOPRIVATE", "other.example.com"), ("GONOSUMDB", "x.example.com")],
         vec![("GOPATH", "/tmp/one:/tmp/two")],
         vec![("GOMODCACHE", "/tmp/cache"), ("GODEBUG", "http2debug=1")],
         vec![("XDG_CONFIG_HOME", home_text)],
@@ -426,11 +365,7 @@ fn real_go_env_agrees() {
                 "GOROOT",
                 "GOAUTH",
             ] {
-                assert_eq!(
-                    ours.value(name),
-                    real[name],
-                    "{name} {case:?} run_go={run_go}"
-                );
+                assert_eq!(ours.value(name), real[name], "{name} {case:?} run_go={run_go}");
             }
         }
     }
@@ -443,30 +378,15 @@ fn real_go_selects_the_same_toolchain() {
     let dir = tempfile::tempdir().unwrap();
     let bin = dir.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
-    for name in [
-        "go1.21.13",
-        "go1.98.0",
-        "go1.98.3",
-        "go1.99.0",
-        "go1.99.1",
-        "go1.99rc1",
-    ] {
+    for name in ["go1.21.13", "go1.98.0", "go1.98.3", "go1.99.0", "go1.99.1", "go1.99rc1"] {
         std::fs::write(bin.join(name), format!("#!/bin/sh\necho {name}\n")).unwrap();
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let local = go_version().0;
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    for setting in [
-        "auto",
-        "path",
-        "local",
-        "go1.98.3",
-        "go1.98.3+auto",
-        "go1.21.13+path",
-        "local+auto",
-        "bash",
-        "go1.98.3+x",
-    ] {
+    for setting in
+        ["auto", "path", "local", "go1.98.3", "go1.98.3+auto", "go1.21.13+path", "local+auto", "bash", "go1.98.3+x"]
+    {
         for lines in [
             "go 1.20",
             "go 1.99",
@@ -506,10 +426,7 @@ fn real_go_selects_the_same_toolchain() {
             let choice = goferry_env::toolchain::choose(&given, &environment);
             // The programs on PATH run whatever the go line says; only the real go complains.
             let switched = real.as_ref().is_some_and(|r| *r != local);
-            let ours = choice
-                .selected
-                .clone()
-                .filter(|_| switched || choice.problem.is_none());
+            let ours = choice.selected.clone().filter(|_| switched || choice.problem.is_none());
             assert_eq!(
                 ours,
                 real,
@@ -536,29 +453,16 @@ fn real_go_downloads_the_same_modules() {
         ("example.com/d", "v1.0.0", ""),
         ("example.com/new", "v1.2.0", ""),
     ] {
-        put(
-            &format!("proxy/{path}/@v/{version}.mod"),
-            &format!("module {path}\n\ngo 1.16\n\n{requires}"),
-        );
-        put(
-            &format!("proxy/{path}/@v/{version}.info"),
-            &format!(r#"{{"Version":"{version}"}}"#),
-        );
+        put(&format!("proxy/{path}/@v/{version}.mod"), &format!("module {path}\n\ngo 1.16\n\n{requires}"));
+        put(&format!("proxy/{path}/@v/{version}.info"), &format!(r#"{{"Version":"{version}"}}"#));
     }
-    let replace =
-        "replace example.com/old => example.com/new v1.2.0\nreplace example.com/here => ./here\n";
+    let replace = "replace example.com/old => example.com/new v1.2.0\nreplace example.com/here => ./here\n";
     put("here/go.mod", "module example.com/here\n\ngo 1.16\n");
     let direct = "example.com/a v1.0.0\n\texample.com/old v1.0.0\n\texample.com/here v1.0.0\n";
     let indirect = "\texample.com/b v1.1.0 // indirect\n\texample.com/d v1.0.0 // indirect\n";
     let proxy = format!("file://{}", at("proxy").display());
-    for (go, requires) in [
-        ("1.20", format!("{direct}{indirect}")),
-        ("1.16", direct.to_owned()),
-    ] {
-        put(
-            "go.mod",
-            &format!("module m\n\ngo {go}\n\nrequire (\n\t{requires})\n\n{replace}"),
-        );
+    for (go, requires) in [("1.20", format!("{direct}{indirect}")), ("1.16", direct.to_owned())] {
+        put("go.mod", &format!("module m\n\ngo {go}\n\nrequire (\n\t{requires})\n\n{replace}"));
         let env = env(&[
             ("HOME", dir.path().to_str().unwrap()),
             ("PATH", &std::env::var("PATH").unwrap()),
@@ -568,45 +472,23 @@ fn real_go_downloads_the_same_modules() {
             ("GOFLAGS", "-mod=mod"),
         ]);
         let run = |args: &[&str]| {
-            Command::new("go")
-                .args(args)
-                .env_clear()
-                .envs(&env)
-                .current_dir(dir.path())
-                .output()
-                .unwrap()
+            Command::new("go").args(args).env_clear().envs(&env).current_dir(dir.path()).output().unwrap()
         };
         // Writes the go.mod hashes into go.sum, which is all that the unpruned list can be read from.
         let listed = run(&["list", "-m", "all"]);
-        assert!(
-            listed.status.success(),
-            "{}",
-            String::from_utf8_lossy(&listed.stderr)
-        );
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
         let out = run(&["mod", "download", "-json"]);
         let mut real: Vec<String> = serde_json::Deserializer::from_slice(&out.stdout)
             .into_iter::<serde_json::Value>()
             .map(Result::unwrap)
-            .map(|m| {
-                format!(
-                    "{}@{}",
-                    m["Path"].as_str().unwrap(),
-                    m["Version"].as_str().unwrap()
-                )
-            })
+            .map(|m| format!("{}@{}", m["Path"].as_str().unwrap(), m["Version"].as_str().unwrap()))
             .collect();
         real.sort();
         let mut given = inputs(&env);
         given.dir = dir.path().to_owned();
         let environment = goferry_env::Environment::resolve(&given).unwrap();
-        let project = goferry_env::Project::find(&given, &environment)
-            .unwrap()
-            .unwrap();
-        let ours: Vec<String> = project
-            .to_fetch
-            .iter()
-            .map(|f| f.module.to_string())
-            .collect();
+        let project = goferry_env::Project::find(&given, &environment).unwrap().unwrap();
+        let ours: Vec<String> = project.to_fetch.iter().map(|f| f.module.to_string()).collect();
         assert_eq!(ours, real, "go {go}");
         assert_eq!(real.len(), 4);
         assert_eq!(project.exact, go == "1.20");

@@ -12,10 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use thiserror::Error;
@@ -48,10 +45,8 @@ impl Authority {
         let root = Issuer::new(root_params, root_key);
 
         let intermediate_key = KeyPair::generate()?;
-        let intermediate_params = authority_params(
-            &format!("{common_name} intermediate"),
-            BasicConstraints::Constrained(0),
-        )?;
+        let intermediate_params =
+            authority_params(&format!("{common_name} intermediate"), BasicConstraints::Constrained(0))?;
         let intermediate_certificate = intermediate_params.signed_by(&intermediate_key, &root)?;
         Ok(Self {
             root,
@@ -72,9 +67,7 @@ impl Authority {
         let params = spec.params()?;
         let certificate = match spec.signer {
             Signer::Root => params.signed_by(&key, &self.root)?,
-            Signer::Intermediate | Signer::IntermediateMissing => {
-                params.signed_by(&key, &self.intermediate)?
-            }
+            Signer::Intermediate | Signer::IntermediateMissing => params.signed_by(&key, &self.intermediate)?,
             Signer::Itself => params.self_signed(&key)?,
         };
         let mut chain = vec![certificate.der().clone()];
@@ -131,10 +124,7 @@ impl Authority {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_pem(&self, path: &Path) -> Result<(), CertError> {
-        std::fs::write(path, &self.root_pem).map_err(|source| CertError::Write {
-            path: path.to_owned(),
-            source,
-        })
+        std::fs::write(path, &self.root_pem).map_err(|source| CertError::Write { path: path.to_owned(), source })
     }
 }
 
@@ -145,9 +135,7 @@ pub enum CertError {
     #[error("cannot make the certificate: {0}; check the names in its LeafSpec")]
     Make(#[from] rcgen::Error),
     /// A validity bound lies before 1970, which is not supported.
-    #[error(
-        "a certificate's validity begins or ends before 1970 or after 9999; give a later or an earlier time"
-    )]
+    #[error("a certificate's validity begins or ends before 1970 or after 9999; give a later or an earlier time")]
     Time,
     /// rustls refused the certificate, its key or the protocol versions.
     #[error("rustls refuses the certificate: {0}")]
@@ -165,21 +153,14 @@ pub enum CertError {
     },
 }
 
-fn authority_params(
-    common_name: &str,
-    constraints: BasicConstraints,
-) -> Result<CertificateParams, CertError> {
+fn authority_params(common_name: &str, constraints: BasicConstraints) -> Result<CertificateParams, CertError> {
     let now = SystemTime::now();
     let mut params = CertificateParams::default();
     params.distinguished_name = subject(common_name);
     params.is_ca = IsCa::Ca(constraints);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
-    spec::set_validity(
-        &mut params,
-        now - AUTHORITY_VALIDITY,
-        now + AUTHORITY_VALIDITY,
-    )?;
+    spec::set_validity(&mut params, now - AUTHORITY_VALIDITY, now + AUTHORITY_VALIDITY)?;
     Ok(params)
 }
 

@@ -70,11 +70,7 @@ impl DnsServer {
             let tcp = tcp.map(tokio::net::TcpListener::from_std).transpose()?;
             Ok(serve::serve(udp, tcp, answerer))
         })?;
-        Ok(Self {
-            address,
-            counters,
-            _thread: thread,
-        })
+        Ok(Self { address, counters, _thread: thread })
     }
 
     /// Binds UDP and TCP to the same port of `address` (port 0: one that is free for both) and starts there.

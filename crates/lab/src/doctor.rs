@@ -75,10 +75,7 @@ impl Doctor {
     /// Drives `program`, which takes `doctor --json [--deep] DIR`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, go: GoVersion) -> Self {
-        Self {
-            program: program.into(),
-            go,
-        }
+        Self { program: program.into(), go }
     }
 
     /// Diagnoses `scenario` on a link of its own.
@@ -95,11 +92,8 @@ impl Doctor {
     /// # Errors
     /// When the program cannot be started, or prints no report.
     pub fn run(&self, running: &Running, deep: bool) -> Result<Diagnosis, DoctorError> {
-        let home =
-            TempDir::with_prefix("goferry-doctor-").map_err(|error| DoctorError::System {
-                what: "making a home folder",
-                error,
-            })?;
+        let home = TempDir::with_prefix("goferry-doctor-")
+            .map_err(|error| DoctorError::System { what: "making a home folder", error })?;
         let mut command = self.command(home.path())?;
         command.args(["doctor", "--json"]);
         if deep {
@@ -115,24 +109,14 @@ impl Doctor {
         let started = Instant::now();
         let output = match running.link() {
             Some(link) => link.client_output(&mut command)?,
-            None => command.output().map_err(|error| DoctorError::System {
-                what: "running the program",
-                error,
-            })?,
+            None => command.output().map_err(|error| DoctorError::System { what: "running the program", error })?,
         };
         let wall = started.elapsed();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let code = output.status.code();
-        let report: serde_json::Value =
-            serde_json::from_slice(&output.stdout).map_err(|error| DoctorError::NoReport {
-                error,
-                code,
-                stderr: stderr.clone(),
-            })?;
-        let seen = running
-            .origin()
-            .map(|origin| origin.snapshot())
-            .unwrap_or_default();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| DoctorError::NoReport { error, code, stderr: stderr.clone() })?;
+        let seen = running.origin().map(|origin| origin.snapshot()).unwrap_or_default();
         Ok(Diagnosis {
             code,
             wall,
@@ -152,10 +136,7 @@ impl Doctor {
             .args(["--signal=KILL", DEADLINE])
             .arg(&self.program)
             .env_clear()
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", goroot.join("bin").display()),
-            )
+            .env("PATH", format!("{}:/usr/bin:/bin", goroot.join("bin").display()))
             .env("HOME", home)
             .env("GOPATH", home.join("go"))
             .env("GOENV", "off")
@@ -167,16 +148,9 @@ impl Doctor {
 }
 
 fn findings(report: &serde_json::Value) -> Vec<(String, String)> {
-    let text = |finding: &serde_json::Value, key: &str| {
-        finding[key].as_str().unwrap_or_default().to_owned()
-    };
-    let all = report["findings"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    all.iter()
-        .map(|finding| (text(finding, "id"), text(finding, "severity")))
-        .collect()
+    let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let all = report["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().map(|finding| (text(finding, "id"), text(finding, "severity"))).collect()
 }
 
 impl Diagnosis {
@@ -189,17 +163,15 @@ impl Diagnosis {
             match found {
                 None => return Some(format!("{} is missing", wanted.id)),
                 Some((_, severity)) if severity != wanted.severity => {
-                    return Some(format!(
-                        "{} is {severity}, not {}",
-                        wanted.id, wanted.severity
-                    ));
+                    return Some(format!("{} is {severity}, not {}", wanted.id, wanted.severity));
                 }
                 Some(_) => {}
             }
         }
-        let extra = self.findings.iter().find(|(id, severity)| {
-            severity != "info" && expected.iter().all(|wanted| wanted.id != id)
-        });
+        let extra = self
+            .findings
+            .iter()
+            .find(|(id, severity)| severity != "info" && expected.iter().all(|wanted| wanted.id != id));
         extra.map(|(id, severity)| format!("{id} ({severity}) is one too many"))
     }
 }

@@ -37,24 +37,15 @@ pub struct Expected {
 
 impl Expected {
     const fn error(id: &'static str) -> Self {
-        Self {
-            id,
-            severity: "error",
-        }
+        Self { id, severity: "error" }
     }
 
     const fn warning(id: &'static str) -> Self {
-        Self {
-            id,
-            severity: "warning",
-        }
+        Self { id, severity: "warning" }
     }
 
     const fn info(id: &'static str) -> Self {
-        Self {
-            id,
-            severity: "info",
-        }
+        Self { id, severity: "info" }
     }
 }
 
@@ -75,9 +66,7 @@ impl GoDoes {
     pub fn agrees(&self, run: &GoRun) -> bool {
         match (self, run.outcome) {
             (Self::Succeeds, Outcome::Succeeded) | (Self::Hangs, Outcome::Hung { .. }) => true,
-            (Self::Fails(texts), Outcome::Failed { .. }) => {
-                texts.iter().any(|text| run.stderr.contains(text))
-            }
+            (Self::Fails(texts), Outcome::Failed { .. }) => texts.iter().any(|text| run.stderr.contains(text)),
             _ => false,
         }
     }
@@ -85,11 +74,7 @@ impl GoDoes {
     /// A deadline that tells it: [`HANG`] where go hangs, a minute where it ends.
     #[must_use]
     pub fn deadline(&self) -> Duration {
-        if *self == Self::Hangs {
-            HANG
-        } else {
-            Duration::from_secs(60)
-        }
+        if *self == Self::Hangs { HANG } else { Duration::from_secs(60) }
     }
 }
 
@@ -103,33 +88,20 @@ pub struct Go {
 impl Go {
     /// The same in every version.
     const fn always(does: GoDoes) -> Self {
-        Self {
-            before_1_27: does,
-            since_1_27: does,
-        }
+        Self { before_1_27: does, since_1_27: does }
     }
 
     /// Different from Go 1.27 on.
     const fn changed(before_1_27: GoDoes, since_1_27: GoDoes) -> Self {
-        Self {
-            before_1_27,
-            since_1_27,
-        }
+        Self { before_1_27, since_1_27 }
     }
 
     /// What this version does.
     #[must_use]
     pub fn does(&self, version: &GoVersion) -> GoDoes {
-        let minor = version
-            .as_str()
-            .strip_prefix("go1.")
-            .and_then(|rest| rest.split('.').next());
+        let minor = version.as_str().strip_prefix("go1.").and_then(|rest| rest.split('.').next());
         let minor = minor.and_then(|minor| minor.parse::<u32>().ok());
-        if minor.is_some_and(|minor| minor < 27) {
-            self.before_1_27
-        } else {
-            self.since_1_27
-        }
+        if minor.is_some_and(|minor| minor < 27) { self.before_1_27 } else { self.since_1_27 }
     }
 }
 
@@ -161,9 +133,8 @@ mod prelude {
     pub(super) use crate::scenario::{Forward, LinkSpec, Names, Scenario, UniverseSpec, Upstream};
     pub(super) use crate::server::Behaviour;
     pub(super) use crate::server::behaviour::{
-        Answers, BodyFault, CertificateChoice, Concurrency, CutHow, Goaway, Http1, Http2,
-        LastStream, OpensslMode, Reset, SettingsTiming, Silence, TlsOptions, TlsVersions,
-        Transport, Which,
+        Answers, BodyFault, CertificateChoice, Concurrency, CutHow, Goaway, Http1, Http2, LastStream, OpensslMode,
+        Reset, SettingsTiming, Silence, TlsOptions, TlsVersions, Transport, Which,
     };
     pub(super) use crate::universe::{FileKind, ProjectSpec, Shape, ZipSize};
 }

@@ -77,13 +77,7 @@ impl ForwardConfig {
     /// A proxy that behaves as `mode` says, asks for no credentials, does not wait, and resolves names by the system.
     #[must_use]
     pub fn new(mode: ForwardMode) -> Self {
-        Self {
-            mode,
-            credentials: None,
-            delay: Duration::ZERO,
-            cut: None,
-            names: HashMap::new(),
-        }
+        Self { mode, credentials: None, delay: Duration::ZERO, cut: None, names: HashMap::new() }
     }
 
     /// Answers 407 with `Proxy-Authenticate: Basic` to every request that does not carry these credentials.
@@ -106,20 +100,14 @@ impl ForwardConfig {
     /// requests for `http://` URLs. The proxy's own answers are not counted.
     #[must_use]
     pub fn cut_after(mut self, bytes: u64) -> Self {
-        self.cut = Some(Cut {
-            after: bytes,
-            reset: false,
-        });
+        self.cut = Some(Cut { after: bytes, reset: false });
         self
     }
 
     /// As [`ForwardConfig::cut_after`], with a TCP RST.
     #[must_use]
     pub fn reset_after(mut self, bytes: u64) -> Self {
-        self.cut = Some(Cut {
-            after: bytes,
-            reset: true,
-        });
+        self.cut = Some(Cut { after: bytes, reset: true });
         self
     }
 
@@ -146,11 +134,7 @@ impl ForwardProxy {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             Ok(serve::serve(listener, shared))
         })?;
-        Ok(Self {
-            address,
-            counters,
-            _thread: thread,
-        })
+        Ok(Self { address, counters, _thread: thread })
     }
 
     /// Where it listens.
@@ -188,10 +172,6 @@ struct Shared {
 
 impl Shared {
     fn new(config: ForwardConfig, counters: Arc<Counters>) -> Self {
-        Self {
-            config,
-            counters,
-            minted: intercept::Minted::default(),
-        }
+        Self { config, counters, minted: intercept::Minted::default() }
     }
 }

@@ -123,8 +123,7 @@ impl GoClient {
     /// Any other variable. Set last, so it also replaces what is set here.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self.env.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
         self
     }
 
@@ -152,11 +151,7 @@ impl GoClient {
     /// # Errors
     /// When the toolchain is not to be had or the command cannot be started. That it ran and failed is an [`Outcome`].
     pub fn run(&self) -> Result<GoRun, GoClientError> {
-        self.run_with(|command| {
-            command
-                .spawn()
-                .map_err(GoClientError::system("starting the go command"))
-        })
+        self.run_with(|command| command.spawn().map_err(GoClientError::system("starting the go command")))
     }
 
     /// Runs the go command on the client side of `link`.
@@ -172,18 +167,14 @@ impl GoClient {
         spawn: impl FnOnce(&mut Command) -> Result<Child, GoClientError>,
     ) -> Result<GoRun, GoClientError> {
         let goroot = self.version.goroot()?;
-        let scratch = Scratch::new().map_err(GoClientError::system(
-            "making a temporary folder for the go command",
-        ))?;
+        let scratch = Scratch::new().map_err(GoClientError::system("making a temporary folder for the go command"))?;
         let mut command = self.command(&goroot, &scratch)?;
         let counts_http2 = counts_http2(self.env.get(OsStr::new("GODEBUG")));
         let run = process::run(&mut command, self.deadline, spawn)?;
         let outcome = match run.ended {
             Ended::Killed => Outcome::Hung { after: run.wall },
             Ended::Exited(status) if status.success() => Outcome::Succeeded,
-            Ended::Exited(status) => Outcome::Failed {
-                code: status.code(),
-            },
+            Ended::Exited(status) => Outcome::Failed { code: status.code() },
         };
         let mut http2 = run.stderr.http2;
         http2.add(&run.stdout.http2);
@@ -213,10 +204,7 @@ impl GoClient {
             .env("TMPDIR", scratch.empty("tmp"))
             .env("GOPATH", scratch.gopath())
             .env("GOMODCACHE", scratch.gomodcache())
-            .env(
-                "GOCACHE",
-                self.gocache.as_deref().unwrap_or(&scratch.empty("gocache")),
-            )
+            .env("GOCACHE", self.gocache.as_deref().unwrap_or(&scratch.empty("gocache")))
             .env("GOENV", "off")
             .env("GOTOOLCHAIN", "local")
             .env("GOFLAGS", "-modcacherw")
@@ -224,12 +212,9 @@ impl GoClient {
             .env("GOSUMDB", "off");
         if let Some(file) = &self.ssl_cert_file {
             // The go command runs in another folder, so a relative name would mean another file.
-            let file = path::absolute(file).map_err(GoClientError::system(
-                "making the name of the certificate file absolute",
-            ))?;
-            command
-                .env("SSL_CERT_FILE", file)
-                .env("SSL_CERT_DIR", scratch.empty("no-certificates"));
+            let file = path::absolute(file)
+                .map_err(GoClientError::system("making the name of the certificate file absolute"))?;
+            command.env("SSL_CERT_FILE", file).env("SSL_CERT_DIR", scratch.empty("no-certificates"));
         }
         command.envs(&self.env);
         Ok(command)
@@ -303,13 +288,7 @@ struct Scratch(TempDir);
 impl Scratch {
     fn new() -> std::io::Result<Self> {
         let scratch = Self(TempDir::with_prefix("goferry-go-")?);
-        for folder in [
-            "work",
-            "tmp",
-            "gocache",
-            "no-certificates",
-            "gopath/pkg/mod",
-        ] {
+        for folder in ["work", "tmp", "gocache", "no-certificates", "gopath/pkg/mod"] {
             fs::create_dir_all(scratch.empty(folder))?;
         }
         // golang.org/x/telemetry/internal/telemetry/dir.go: os.UserConfigDir, then go/telemetry/mode.
@@ -339,9 +318,7 @@ impl Scratch {
 /// Whether a GODEBUG turns on the log of the HTTP/2 transport. net/http looks for the text anywhere in the variable
 /// (internal/http2/http2.go, init), so this does too.
 fn counts_http2(godebug: Option<&OsString>) -> bool {
-    let settings = godebug
-        .map(|value| value.to_string_lossy())
-        .unwrap_or_default();
+    let settings = godebug.map(|value| value.to_string_lossy()).unwrap_or_default();
     settings.contains("http2debug=1") || settings.contains("http2debug=2")
 }
 
@@ -352,39 +329,25 @@ mod tests {
     fn variables(client: &GoClient, scratch: &Scratch) -> BTreeMap<String, String> {
         let command = client.command(Path::new("/goroot"), scratch).unwrap();
         let text = |value: &OsStr| value.to_string_lossy().into_owned();
-        command
-            .get_envs()
-            .filter_map(|(name, value)| Some((text(name), text(value?))))
-            .collect()
+        command.get_envs().filter_map(|(name, value)| Some((text(name), text(value?)))).collect()
     }
 
     #[test]
     fn nothing_is_downloaded_unless_asked() {
         let scratch = Scratch::new().unwrap();
         let env = variables(&GoClient::new(GoVersion::local()), &scratch);
-        for (name, value) in [
-            ("GOPROXY", "off"),
-            ("GOSUMDB", "off"),
-            ("GOENV", "off"),
-            ("GOTOOLCHAIN", "local"),
-        ] {
+        for (name, value) in [("GOPROXY", "off"), ("GOSUMDB", "off"), ("GOENV", "off"), ("GOTOOLCHAIN", "local")] {
             assert_eq!(env[name], value);
         }
         assert!(env["PATH"].starts_with("/goroot/bin:"));
         assert!(!env.contains_key("SSL_CERT_FILE") && !env.contains_key("GODEBUG"));
-        assert_eq!(
-            fs::read_to_string(scratch.home().join(".config/go/telemetry/mode")).unwrap(),
-            "off"
-        );
+        assert_eq!(fs::read_to_string(scratch.home().join(".config/go/telemetry/mode")).unwrap(), "off");
     }
 
     #[test]
     fn one_certificate_file_is_the_only_one() {
         let scratch = Scratch::new().unwrap();
-        let env = variables(
-            &GoClient::new(GoVersion::local()).ssl_cert_file("ca.pem"),
-            &scratch,
-        );
+        let env = variables(&GoClient::new(GoVersion::local()).ssl_cert_file("ca.pem"), &scratch);
         assert!(Path::new(&env["SSL_CERT_FILE"]).is_absolute());
         assert_eq!(fs::read_dir(&env["SSL_CERT_DIR"]).unwrap().count(), 0);
     }
@@ -392,17 +355,11 @@ mod tests {
     #[test]
     fn settings_win_over_defaults() {
         let scratch = Scratch::new().unwrap();
-        let client = GoClient::new(GoVersion::local())
-            .goproxy("https://goproxy.example.com")
-            .gomaxprocs(8)
-            .env("GOFLAGS", "-x");
+        let client =
+            GoClient::new(GoVersion::local()).goproxy("https://goproxy.example.com").gomaxprocs(8).env("GOFLAGS", "-x");
         let env = variables(&client, &scratch);
         assert_eq!(
-            (
-                env["GOPROXY"].as_str(),
-                env["GOMAXPROCS"].as_str(),
-                env["GOFLAGS"].as_str()
-            ),
+            (env["GOPROXY"].as_str(), env["GOMAXPROCS"].as_str(), env["GOFLAGS"].as_str()),
             ("https://goproxy.example.com", "8", "-x")
         );
     }

@@ -47,9 +47,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-pub use self::address::{
-    CLIENT_V4, CLIENT_V6, SERVER_V6_HOSTS, SILENT_V4, SILENT_V6, server_v4, server_v6,
-};
+pub use self::address::{CLIENT_V4, CLIENT_V6, SERVER_V6_HOSTS, SILENT_V4, SILENT_V6, server_v4, server_v6};
 pub use self::builder::LinkBuilder;
 pub use self::control::{Counters, Direction, Ipv6Mode, LinkCounters};
 pub use self::error::LinkError;
@@ -193,9 +191,7 @@ impl Link {
     /// # Errors
     /// As [`Link::set_loss`].
     pub fn set_loss_of(&self, direction: Direction, probability: f64) -> Result<(), LinkError> {
-        self.control
-            .lane(direction)
-            .set_loss(builder::check_probability(probability)?);
+        self.control.lane(direction).set_loss(builder::check_probability(probability)?);
         Ok(())
     }
 
@@ -211,29 +207,17 @@ impl Link {
 
     /// What happened to the packets so far.
     pub fn counters(&self) -> LinkCounters {
-        LinkCounters {
-            to_client: self.control.to_client.counters(),
-            to_server: self.control.to_server.counters(),
-        }
+        LinkCounters { to_client: self.control.to_client.counters(), to_server: self.control.to_server.counters() }
     }
 }
 
 impl fmt::Display for Link {
     /// One line with all that a result measured over this link must state.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Properties {
-            rtt,
-            rate_bits,
-            queue_bytes,
-            congestion,
-        } = &self.properties;
+        let Properties { rtt, rate_bits, queue_bytes, congestion } = &self.properties;
         write!(f, "RTT {} ms, ", rtt.as_secs_f64() * 1e3)?;
         match rate_bits {
-            Some(rate) => write!(
-                f,
-                "{} Mbit/s each way, queue {queue_bytes} bytes, ",
-                *rate as f64 / 1e6
-            )?,
+            Some(rate) => write!(f, "{} Mbit/s each way, queue {queue_bytes} bytes, ", *rate as f64 / 1e6)?,
             None => f.write_str("no rate limit, ")?,
         }
         let (down, up) = (self.control.to_client.loss(), self.control.to_server.loss());
@@ -258,12 +242,10 @@ impl Drop for Link {
 
 fn spawn(side: &Namespace, command: &mut Command) -> Result<Child, LinkError> {
     let program = command.get_program().to_owned();
-    side.run(|| command.spawn())?
-        .map_err(|source| LinkError::Command { program, source })
+    side.run(|| command.spawn())?.map_err(|source| LinkError::Command { program, source })
 }
 
 fn output(side: &Namespace, command: &mut Command) -> Result<Output, LinkError> {
     let program = command.get_program().to_owned();
-    side.run(|| command.output())?
-        .map_err(|source| LinkError::Command { program, source })
+    side.run(|| command.output())?.map_err(|source| LinkError::Command { program, source })
 }

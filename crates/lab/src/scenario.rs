@@ -75,10 +75,7 @@ impl Scenario {
     /// A healthy situation but for what the origin does.
     #[must_use]
     pub fn of(behaviour: Behaviour) -> Self {
-        Self {
-            behaviour,
-            ..Self::default()
-        }
+        Self { behaviour, ..Self::default() }
     }
 }
 
@@ -97,12 +94,7 @@ pub struct UniverseSpec {
 
 impl Default for UniverseSpec {
     fn default() -> Self {
-        Self {
-            modules: 8,
-            zip_size: ZipSize::Fixed(20_000),
-            shape: Shape::Flat,
-            go_line: "1.21",
-        }
+        Self { modules: 8, zip_size: ZipSize::Fixed(20_000), shape: Shape::Flat, go_line: "1.21" }
     }
 }
 
@@ -110,9 +102,7 @@ impl UniverseSpec {
     /// Makes it.
     #[must_use]
     pub fn build(&self) -> Universe {
-        let builder = Universe::builder()
-            .modules(self.modules)
-            .zip_size(self.zip_size);
+        let builder = Universe::builder().modules(self.modules).zip_size(self.zip_size);
         builder.shape(self.shape).go_line(self.go_line).build()
     }
 }
@@ -173,11 +163,6 @@ pub struct LinkSpec {
 
 impl Default for LinkSpec {
     fn default() -> Self {
-        Self {
-            rtt: Duration::from_millis(20),
-            rate_bits: None,
-            loss: 0.0,
-            congestion: "cubic",
-        }
+        Self { rtt: Duration::from_millis(20), rate_bits: None, loss: 0.0, congestion: "cubic" }
     }
 }

@@ -80,44 +80,27 @@ impl Origin {
         identity: Option<Identity<'_>>,
         listener: TcpListener,
     ) -> Result<OriginHandle, OriginError> {
-        let address = listener
-            .local_addr()
-            .map_err(OriginError::system("read the listener's address"))?;
+        let address = listener.local_addr().map_err(OriginError::system("read the listener's address"))?;
         let counters = Arc::new(Counters::new());
         let tls = match &behaviour.transport {
             Transport::Plain => None,
             Transport::Tls(options) => {
                 let identity = identity.ok_or(OriginError::NoIdentity)?;
-                Some(TlsAcceptor::from(Arc::new(
-                    identity.server_config(options)?,
-                )))
+                Some(TlsAcceptor::from(Arc::new(identity.server_config(options)?)))
             }
             Transport::Openssl(mode) => {
                 let identity = identity.ok_or(OriginError::NoIdentity)?;
                 drop(listener);
-                let server =
-                    openssl::SServer::start(*mode, identity, address, Arc::clone(&counters))?;
-                return Ok(OriginHandle {
-                    address,
-                    counters,
-                    stop: None,
-                    thread: None,
-                    openssl: Some(server),
-                });
+                let server = openssl::SServer::start(*mode, identity, address, Arc::clone(&counters))?;
+                return Ok(OriginHandle { address, counters, stop: None, thread: None, openssl: Some(server) });
             }
         };
-        listener
-            .set_nonblocking(true)
-            .map_err(OriginError::system("make the listener non-blocking"))?;
+        listener.set_nonblocking(true).map_err(OriginError::system("make the listener non-blocking"))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(OriginError::system("build a runtime"))?;
-        let planner = Arc::new(Planner {
-            behaviour,
-            universe,
-            counters: Arc::clone(&counters),
-        });
+        let planner = Arc::new(Planner { behaviour, universe, counters: Arc::clone(&counters) });
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new()
             .name("lab-origin".to_owned())
@@ -131,13 +114,7 @@ impl Origin {
                 runtime.shutdown_background();
             })
             .map_err(OriginError::system("start a thread"))?;
-        Ok(OriginHandle {
-            address,
-            counters,
-            stop: Some(stop),
-            thread: Some(thread),
-            openssl: None,
-        })
+        Ok(OriginHandle { address, counters, stop: Some(stop), thread: Some(thread), openssl: None })
     }
 }
 
@@ -207,11 +184,7 @@ async fn serve(
     connection: u64,
 ) -> stdio::Result<()> {
     tcp.set_nodelay(true)?;
-    let (mut stream, line) = LabStream::new(
-        tcp,
-        planner.behaviour.black_hole_after,
-        Arc::clone(&planner.counters),
-    )?;
+    let (mut stream, line) = LabStream::new(tcp, planner.behaviour.black_hole_after, Arc::clone(&planner.counters))?;
     let silence = planner.behaviour.silence;
     if silence == Silence::BeforeTls {
         wait_for_close(&mut stream).await;
@@ -220,9 +193,8 @@ async fn serve(
     let Some(tls) = tls else {
         return h1::serve(stream, line, planner, connection).await;
     };
-    let mut stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream))
-        .await
-        .map_err(stdio::Error::from)??;
+    let mut stream =
+        tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await.map_err(stdio::Error::from)??;
     planner.counters.handshakes.fetch_add(1, Ordering::Relaxed);
     if silence == Silence::AfterTls {
         wait_for_close(&mut stream).await;

@@ -124,10 +124,7 @@ impl Shape {
             Self::BinaryTree => vec![2 * module + 1, 2 * module + 2],
             Self::Chain => vec![module + 1],
         };
-        wanted
-            .into_iter()
-            .filter(|other| *other < modules)
-            .collect()
+        wanted.into_iter().filter(|other| *other < modules).collect()
     }
 
     /// Whether the main module requires this one by itself, and not only through another.
@@ -156,11 +153,7 @@ impl ZipSize {
         let size = match self {
             Self::Fixed(size) => size,
             Self::Skewed { smallest, largest } => {
-                let top = if random.below(16) == 0 {
-                    largest
-                } else {
-                    (largest / 4).max(smallest + 1)
-                };
+                let top = if random.below(16) == 0 { largest } else { (largest / 4).max(smallest + 1) };
                 smallest + random.below(top.saturating_sub(smallest).max(1) as u64) as usize
             }
         };
@@ -237,9 +230,7 @@ impl UniverseBuilder {
     #[must_use]
     pub fn build(self) -> Universe {
         let mut random = Random::new(self.seed);
-        let paths: Vec<_> = (0..self.modules)
-            .map(|number| format!("{PREFIX}/m{number:04}"))
-            .collect();
+        let paths: Vec<_> = (0..self.modules).map(|number| format!("{PREFIX}/m{number:04}")).collect();
         let mut by_path = HashMap::new();
         let modules = paths.iter().enumerate().map(|(number, path)| {
             by_path.insert(path.clone(), number);
@@ -262,12 +253,7 @@ impl UniverseBuilder {
             }
         });
         let modules = modules.collect();
-        Universe {
-            modules,
-            by_path,
-            go_line: self.go_line,
-            shape: self.shape,
-        }
+        Universe { modules, by_path, go_line: self.go_line, shape: self.shape }
     }
 }
 
@@ -319,11 +305,7 @@ impl Universe {
             (".zip", false) => Some(module.zip.clone()),
             (".zip", true) => {
                 let go_mod = String::from_utf8_lossy(&module.go_mod);
-                Some(
-                    module_zip(&module.path, VERSION, &go_mod, module.size, !module.seed)
-                        .0
-                        .into(),
-                )
+                Some(module_zip(&module.path, VERSION, &go_mod, module.size, !module.seed).0.into())
             }
             _ => None,
         }
@@ -335,9 +317,7 @@ impl Universe {
 }
 
 fn info() -> Body {
-    format!("{{\"Version\":\"{VERSION}\",\"Time\":\"{TIME}\"}}")
-        .into_bytes()
-        .into()
+    format!("{{\"Version\":\"{VERSION}\",\"Time\":\"{TIME}\"}}").into_bytes().into()
 }
 
 #[cfg(test)]

@@ -28,17 +28,11 @@ fn server(zone: Zone) -> DnsServer {
 }
 
 fn zone() -> Zone {
-    Zone::new()
-        .record("proxy.lab", V4.into())
-        .record("proxy.lab", V6.into())
+    Zone::new().record("proxy.lab", V4.into()).record("proxy.lab", V6.into())
 }
 
 fn answer(code: u8, addresses: &[IpAddr]) -> Answer {
-    Answer {
-        code,
-        truncated: false,
-        addresses: addresses.to_vec(),
-    }
+    Answer { code, truncated: false, addresses: addresses.to_vec() }
 }
 
 fn query(name: &str, kind: u16) -> Vec<u8> {
@@ -63,11 +57,7 @@ fn read(query: &[u8], answer: &[u8]) -> Answer {
     let mut addresses = Vec::new();
     for _ in 0..count {
         assert_eq!(answer[at..at + 2], [0xc0, 12], "a pointer to the question");
-        assert_eq!(
-            answer[at + 2..at + 6],
-            query[query.len() - 4..],
-            "type and class"
-        );
+        assert_eq!(answer[at + 2..at + 6], query[query.len() - 4..], "type and class");
         let length = usize::from(u16::from_be_bytes([answer[at + 10], answer[at + 11]]));
         let data = &answer[at + 12..at + 12 + length];
         addresses.push(match length {
@@ -78,11 +68,7 @@ fn read(query: &[u8], answer: &[u8]) -> Answer {
         at += 12 + length;
     }
     assert_eq!(at, answer.len(), "nothing follows");
-    Answer {
-        code: answer[3] & 15,
-        truncated: answer[2] & 2 != 0,
-        addresses,
-    }
+    Answer { code: answer[3] & 15, truncated: answer[2] & 2 != 0, addresses }
 }
 
 /// Asks by UDP. `None`: no answer.
@@ -111,9 +97,7 @@ fn exchange(server: &DnsServer, message: &[u8], patience: Duration) -> Option<Ve
 fn ask_tcp(stream: &mut TcpStream, name: &str, kind: u16) -> Answer {
     let query = query(name, kind);
     let length = u16::try_from(query.len()).unwrap();
-    stream
-        .write_all(&[&length.to_be_bytes()[..], &query].concat())
-        .unwrap();
+    stream.write_all(&[&length.to_be_bytes()[..], &query].concat()).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();
     let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -123,9 +107,7 @@ fn ask_tcp(stream: &mut TcpStream, name: &str, kind: u16) -> Answer {
 
 fn connect(server: &DnsServer) -> TcpStream {
     let stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream
 }
 
@@ -135,31 +117,12 @@ fn records_are_answered() {
     assert_eq!(ask(&server, "proxy.lab", 1), Some(answer(0, &[V4.into()])));
     assert_eq!(ask(&server, "Proxy.LAB", 28), Some(answer(0, &[V6.into()])));
     assert_eq!(ask(&server, "v4.lab", 28), Some(answer(0, &[])), "NODATA");
-    assert_eq!(
-        ask(&server, "proxy.lab", 16),
-        Some(answer(0, &[])),
-        "TXT: NODATA"
-    );
-    assert_eq!(
-        ask(&server, "other.lab", 1),
-        Some(answer(3, &[])),
-        "NXDOMAIN"
-    );
+    assert_eq!(ask(&server, "proxy.lab", 16), Some(answer(0, &[])), "TXT: NODATA");
+    assert_eq!(ask(&server, "other.lab", 1), Some(answer(3, &[])), "NXDOMAIN");
     let counts = server.counts();
-    assert_eq!(
-        counts.queries,
-        [
-            (QueryType::A, 2),
-            (QueryType::Aaaa, 2),
-            (QueryType::Other(16), 1)
-        ]
-        .into()
-    );
+    assert_eq!(counts.queries, [(QueryType::A, 2), (QueryType::Aaaa, 2), (QueryType::Other(16), 1)].into());
     assert_eq!(counts.names[&("proxy.lab".to_owned(), QueryType::Aaaa)], 1);
-    assert_eq!(
-        (counts.udp, counts.tcp, counts.answered, counts.malformed),
-        (5, 0, 5, 0)
-    );
+    assert_eq!((counts.udp, counts.tcp, counts.answered, counts.malformed), (5, 0, 5, 0));
 }
 
 #[test]
@@ -190,8 +153,7 @@ fn aaaa_queries_can_vanish() {
 #[test]
 fn one_type_can_be_slow_without_delaying_the_other() {
     let delay = Duration::from_millis(150);
-    let server =
-        server(zone().behaviour_for("proxy.lab", QueryType::Aaaa, Behaviour::Delay(delay)));
+    let server = server(zone().behaviour_for("proxy.lab", QueryType::Aaaa, Behaviour::Delay(delay)));
     let begin = Instant::now();
     std::thread::scope(|scope| {
         let slow = scope.spawn(|| (ask(&server, "proxy.lab", 28), begin.elapsed()));
@@ -214,20 +176,13 @@ fn truncated_answers_are_whole_over_tcp() {
         zone = zone.record("many.lab", Ipv4Addr::new(198, 51, 100, last).into());
     }
     let server = server(zone);
-    let cut = Answer {
-        code: 0,
-        truncated: true,
-        addresses: Vec::new(),
-    };
+    let cut = Answer { code: 0, truncated: true, addresses: Vec::new() };
     assert_eq!(ask(&server, "proxy.lab", 1), Some(cut));
     let many = ask(&server, "many.lab", 1).unwrap();
     assert!(many.truncated && many.addresses.len() == 30, "{many:?}");
 
     let mut stream = connect(&server);
-    assert_eq!(
-        ask_tcp(&mut stream, "proxy.lab", 1),
-        answer(0, &[V4.into()])
-    );
+    assert_eq!(ask_tcp(&mut stream, "proxy.lab", 1), answer(0, &[V4.into()]));
     let many = ask_tcp(&mut stream, "many.lab", 1);
     assert!(!many.truncated && many.addresses.len() == 100, "{many:?}");
     let counts = server.counts();
@@ -240,27 +195,16 @@ fn hostile_messages_are_survived() {
     assert_eq!(exchange(&server, b"short", IN_VAIN), None);
     let mut two_questions = query("proxy.lab", 1);
     two_questions[5] = 2;
-    assert_eq!(
-        exchange(&server, &two_questions, PATIENCE).unwrap()[3] & 15,
-        1,
-        "FORMERR"
-    );
+    assert_eq!(exchange(&server, &two_questions, PATIENCE).unwrap()[3] & 15, 1, "FORMERR");
     let mut looping = query("proxy.lab", 1);
     looping[12..14].copy_from_slice(&[0xc0, 12]);
-    assert_eq!(
-        exchange(&server, &looping, PATIENCE).unwrap()[3] & 15,
-        1,
-        "FORMERR"
-    );
+    assert_eq!(exchange(&server, &looping, PATIENCE).unwrap()[3] & 15, 1, "FORMERR");
 
     let mut stream = connect(&server);
     stream.write_all(&[0xff, 0xff]).unwrap();
     let mut byte = [0];
     let end = stream.read(&mut byte).map_err(|error| error.kind());
-    assert!(
-        matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)),
-        "a query of 65,535 bytes ends it: {end:?}"
-    );
+    assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "a query of 65,535 bytes ends it: {end:?}");
     assert_eq!(ask(&server, "proxy.lab", 1), Some(answer(0, &[V4.into()])));
     assert_eq!(server.counts().malformed, 3);
 }
@@ -274,10 +218,7 @@ fn dropping_the_server_frees_its_port() {
     assert!(is_unanswered(&server, "proxy.lab", 1));
     let begin = Instant::now();
     drop(server);
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "a pending answer does not hold it"
-    );
+    assert!(begin.elapsed() < Duration::from_secs(5), "a pending answer does not hold it");
     UdpSocket::bind(address).expect("the port is free");
 }
 
@@ -301,17 +242,9 @@ fn the_systems_resolver_asks_it_across_a_link() {
         .expect("a namespace")
         .expect("a server");
     let getent = |name: &str| {
-        let output = link
-            .client_output(Command::new("getent").args(["ahostsv4", name]))
-            .expect("getent");
+        let output = link.client_output(Command::new("getent").args(["ahostsv4", name])).expect("getent");
         let text = String::from_utf8(output.stdout).expect("text");
-        (
-            output.status.code(),
-            text.split_whitespace()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-        )
+        (output.status.code(), text.split_whitespace().next().unwrap_or_default().to_owned())
     };
     assert_eq!(getent("proxy.lab"), (Some(0), V4.to_string()));
     assert_eq!(server.counts().tcp, 0);
@@ -319,10 +252,6 @@ fn the_systems_resolver_asks_it_across_a_link() {
     assert_eq!(server.counts().tcp, 1);
     let begin = Instant::now();
     assert_eq!(getent("silent.lab"), (Some(2), String::new()));
-    assert!(
-        begin.elapsed() >= Duration::from_millis(900),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() >= Duration::from_millis(900), "{:?}", begin.elapsed());
     assert_eq!(server.counts().dropped, 1);
 }

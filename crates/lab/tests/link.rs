@@ -13,21 +13,15 @@ use nix::sys::socket::{getsockopt, sockopt};
 const MS: Duration = Duration::from_millis(1);
 
 fn build(builder: LinkBuilder) -> Link {
-    builder
-        .build()
-        .unwrap_or_else(|error| panic!("this test needs an emulated link: {error}"))
+    builder.build().unwrap_or_else(|error| panic!("this test needs an emulated link: {error}"))
 }
 
 fn listen(link: &Link, addr: IpAddr) -> TcpListener {
-    link.in_server(|| TcpListener::bind((addr, 0)))
-        .unwrap()
-        .unwrap()
+    link.in_server(|| TcpListener::bind((addr, 0))).unwrap().unwrap()
 }
 
 fn connect(link: &Link, to: SocketAddr) -> TcpStream {
-    link.in_client(|| TcpStream::connect_timeout(&to, Duration::from_secs(10)))
-        .unwrap()
-        .unwrap()
+    link.in_client(|| TcpStream::connect_timeout(&to, Duration::from_secs(10))).unwrap().unwrap()
 }
 
 /// Both ends of a new connection: the client's, the server's.
@@ -59,11 +53,7 @@ fn transfer(link: &Link, bytes: usize) -> Duration {
 #[test]
 fn connect_takes_one_round_trip() {
     let link = build(Link::builder().rtt(50 * MS));
-    for addr in [
-        link.server_addr(),
-        link.server_addr_of(77),
-        link.server_addr_v6(2).unwrap().into(),
-    ] {
+    for addr in [link.server_addr(), link.server_addr_of(77), link.server_addr_v6(2).unwrap().into()] {
         let listener = listen(&link, addr);
         let to = listener.local_addr().unwrap();
         let mut times: Vec<Duration> = (0..7)
@@ -78,10 +68,7 @@ fn connect_takes_one_round_trip() {
             .collect();
         times.sort();
         let median = times[3];
-        assert!(
-            (42.5..57.5).contains(&(median.as_secs_f64() * 1e3)),
-            "{addr}: {times:?}"
-        );
+        assert!((42.5..57.5).contains(&(median.as_secs_f64() * 1e3)), "{addr}: {times:?}");
     }
 }
 
@@ -90,12 +77,7 @@ fn ten_megabytes_take_the_time_of_the_rate() {
     let link = build(Link::builder().rtt(20 * MS).rate_bits(100_000_000));
     let wall = transfer(&link, 10_000_000);
     let share = 10_000_000.0 * 8.0 / wall.as_secs_f64() / 100e6;
-    assert!(
-        (0.60..=1.05).contains(&share),
-        "{:.0} % of the rate: {wall:?}, {:?}",
-        share * 100.0,
-        link.counters()
-    );
+    assert!((0.60..=1.05).contains(&share), "{:.0} % of the rate: {wall:?}, {:?}", share * 100.0, link.counters());
 }
 
 #[test]
@@ -107,20 +89,12 @@ fn congestion_control_is_the_links() {
             Err(LinkError::Congestion { .. }) if name == "bbr" => continue,
             Err(error) => panic!("this test needs an emulated link: {error}"),
         };
-        assert!(
-            link.to_string()
-                .ends_with(&format!("congestion control {name}")),
-            "{link}"
-        );
+        assert!(link.to_string().ends_with(&format!("congestion control {name}")), "{link}");
         for addr in [link.server_addr(), link.server_addr_v6(1).unwrap().into()] {
             let (client, server) = pair(&link, addr);
             for socket in [&client, &server] {
                 let used = getsockopt(socket, sockopt::TcpCongestion).unwrap();
-                assert_eq!(
-                    used.to_str().unwrap().trim_end_matches('\0'),
-                    name,
-                    "{addr}"
-                );
+                assert_eq!(used.to_str().unwrap().trim_end_matches('\0'), name, "{addr}");
             }
         }
     }
@@ -137,13 +111,7 @@ fn unknown_congestion_control_is_named() {
 
 #[test]
 fn losses_happen_and_are_counted() {
-    let link = build(
-        Link::builder()
-            .rtt(4 * MS)
-            .rate_bits(100_000_000)
-            .loss(0.02)
-            .seed(3),
-    );
+    let link = build(Link::builder().rtt(4 * MS).rate_bits(100_000_000).loss(0.02).seed(3));
     transfer(&link, 3_000_000);
     let before = link.counters();
     let down = before.to_client;
@@ -157,26 +125,14 @@ fn losses_happen_and_are_counted() {
     let after = link.counters();
     assert_eq!(after.to_client.lost, down.lost);
     assert!(after.to_server.lost > 0, "{after:?}");
-    assert!(matches!(
-        link.set_loss(1.1),
-        Err(LinkError::OutOfRange { .. })
-    ));
+    assert!(matches!(link.set_loss(1.1), Err(LinkError::OutOfRange { .. })));
 }
 
 #[test]
 fn a_short_queue_drops() {
-    let link = build(
-        Link::builder()
-            .rtt(20 * MS)
-            .rate_bits(10_000_000)
-            .queue_bytes(6000),
-    );
+    let link = build(Link::builder().rtt(20 * MS).rate_bits(10_000_000).queue_bytes(6000));
     transfer(&link, 500_000);
-    assert!(
-        link.counters().to_client.queue_dropped > 0,
-        "{:?}",
-        link.counters()
-    );
+    assert!(link.counters().to_client.queue_dropped > 0, "{:?}", link.counters());
     assert_eq!(link.queue_bytes(), 6000);
 }
 
@@ -191,15 +147,10 @@ fn a_black_hole_stalls_and_lets_go() {
     server.write_all(b"b").unwrap();
     client.set_read_timeout(Some(300 * MS)).unwrap();
     let error = client.read(&mut byte).unwrap_err();
-    assert!(
-        matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        "{error}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
     assert!(link.counters().to_client.swallowed > 0);
     link.blackhole(false);
-    client
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     client.read_exact(&mut byte).unwrap();
     assert_eq!(&byte, b"b");
 }
@@ -210,10 +161,7 @@ fn ipv6_can_be_swallowed_while_ipv4_works() {
     let v6 = link.server_addr_v6(1).unwrap().into();
     let listener = listen(&link, v6);
     let to = listener.local_addr().unwrap();
-    let error = link
-        .in_client(|| TcpStream::connect_timeout(&to, 300 * MS))
-        .unwrap()
-        .unwrap_err();
+    let error = link.in_client(|| TcpStream::connect_timeout(&to, 300 * MS)).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     pair(&link, link.server_addr());
 
@@ -223,9 +171,7 @@ fn ipv6_can_be_swallowed_while_ipv4_works() {
     client.set_read_timeout(Some(300 * MS)).unwrap();
     client.read(&mut [0; 8]).unwrap_err();
     link.set_ipv6(Ipv6Mode::Pass);
-    client
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     assert_eq!(client.read(&mut [0; 8]).unwrap(), 4);
 }
 
@@ -233,10 +179,7 @@ fn ipv6_can_be_swallowed_while_ipv4_works() {
 fn the_silent_address_never_answers() {
     let link = build(Link::builder().rtt(4 * MS));
     let to = SocketAddr::from((link.silent_addr(), 443));
-    let error = link
-        .in_client(|| TcpStream::connect_timeout(&to, 300 * MS))
-        .unwrap()
-        .unwrap_err();
+    let error = link.in_client(|| TcpStream::connect_timeout(&to, 300 * MS)).unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
 }
 
@@ -247,10 +190,7 @@ fn two_links_do_not_collide() {
     let near_listener = listen(&near, near.server_addr());
     let port = near_listener.local_addr().unwrap().port();
     // The same address and port are free on the other link.
-    let far_listener = far
-        .in_server(|| TcpListener::bind((far.server_addr(), port)))
-        .unwrap()
-        .unwrap();
+    let far_listener = far.in_server(|| TcpListener::bind((far.server_addr(), port))).unwrap().unwrap();
     let time = |link: &Link, to: SocketAddr| {
         let start = Instant::now();
         connect(link, to);
@@ -264,94 +204,38 @@ fn two_links_do_not_collide() {
 #[test]
 fn the_client_reads_its_own_etc_and_keeps_its_folder() {
     let link = build(
-        Link::builder()
-            .rtt(MS)
-            .client_resolv_conf("nameserver 10.66.2.53\n")
-            .client_hosts("10.66.2.9 proxy.example\n"),
+        Link::builder().rtt(MS).client_resolv_conf("nameserver 10.66.2.53\n").client_hosts("10.66.2.9 proxy.example\n"),
     );
-    let output = link
-        .client_output(Command::new("cat").args(["/etc/resolv.conf", "/etc/hosts"]))
-        .unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "nameserver 10.66.2.53\n10.66.2.9 proxy.example\n"
-    );
-    let inside = link
-        .in_client(|| {
-            (
-                fs::read_to_string("/etc/resolv.conf").unwrap(),
-                std::env::current_dir().unwrap(),
-            )
-        })
-        .unwrap();
-    assert_eq!(
-        inside,
-        (
-            "nameserver 10.66.2.53\n".to_owned(),
-            std::env::current_dir().unwrap()
-        )
-    );
-    let output = link
-        .server_output(Command::new("cat").arg("/etc/resolv.conf"))
-        .unwrap();
-    assert_ne!(
-        String::from_utf8_lossy(&output.stdout),
-        "nameserver 10.66.2.53\n"
-    );
-    assert!(
-        !fs::read_to_string("/etc/hosts")
-            .unwrap()
-            .contains("proxy.example")
-    );
-    assert!(
-        !fs::read_to_string("/proc/self/mountinfo")
-            .unwrap()
-            .contains("goferry-link-")
-    );
+    let output = link.client_output(Command::new("cat").args(["/etc/resolv.conf", "/etc/hosts"])).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "nameserver 10.66.2.53\n10.66.2.9 proxy.example\n");
+    let inside =
+        link.in_client(|| (fs::read_to_string("/etc/resolv.conf").unwrap(), std::env::current_dir().unwrap())).unwrap();
+    assert_eq!(inside, ("nameserver 10.66.2.53\n".to_owned(), std::env::current_dir().unwrap()));
+    let output = link.server_output(Command::new("cat").arg("/etc/resolv.conf")).unwrap();
+    assert_ne!(String::from_utf8_lossy(&output.stdout), "nameserver 10.66.2.53\n");
+    assert!(!fs::read_to_string("/etc/hosts").unwrap().contains("proxy.example"));
+    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains("goferry-link-"));
 }
 
 #[test]
 fn nothing_remains_after_drop() {
-    let link = build(
-        Link::builder()
-            .rtt(MS)
-            .client_hosts("127.0.0.1 localhost\n"),
-    );
-    let namespace = link
-        .in_client(|| fs::read_link("/proc/thread-self/ns/net").unwrap())
-        .unwrap();
-    assert_ne!(
-        namespace,
-        fs::read_link("/proc/thread-self/ns/net").unwrap()
-    );
-    let mut child = link
-        .client_spawn(Command::new("sleep").arg("60").stdout(Stdio::null()))
-        .unwrap();
+    let link = build(Link::builder().rtt(MS).client_hosts("127.0.0.1 localhost\n"));
+    let namespace = link.in_client(|| fs::read_link("/proc/thread-self/ns/net").unwrap()).unwrap();
+    assert_ne!(namespace, fs::read_link("/proc/thread-self/ns/net").unwrap());
+    let mut child = link.client_spawn(Command::new("sleep").arg("60").stdout(Stdio::null())).unwrap();
     let devices = format!("/proc/{}/net/dev", child.id());
     assert!(fs::read_to_string(&devices).unwrap().contains("goferry0:"));
     drop(link);
     let left = fs::read_to_string(&devices).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(
-        left.contains("lo:") && !left.contains("goferry0:"),
-        "{left}"
-    );
+    assert!(left.contains("lo:") && !left.contains("goferry0:"), "{left}");
     assert!(!Path::new("/sys/class/net/goferry0").exists());
-    let holders: Vec<_> = open_files()
-        .into_iter()
-        .filter(|file| *file == namespace)
-        .collect();
-    assert!(
-        holders.is_empty(),
-        "{namespace:?} is still held by this process"
-    );
+    let holders: Vec<_> = open_files().into_iter().filter(|file| *file == namespace).collect();
+    assert!(holders.is_empty(), "{namespace:?} is still held by this process");
 }
 
 /// What the descriptors of this process point to.
 fn open_files() -> Vec<std::path::PathBuf> {
-    fs::read_dir("/proc/self/fd")
-        .unwrap()
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .collect()
+    fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).collect()
 }

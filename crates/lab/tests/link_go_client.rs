@@ -30,16 +30,9 @@ fn downloads_from_a_folder() {
             .run()
             .unwrap();
         assert_eq!(run.outcome, Outcome::Succeeded, "{version}: {}", run.stderr);
-        assert_eq!(
-            run.http2,
-            Some(Http2Debug::default()),
-            "a folder needs no connection"
-        );
+        assert_eq!(run.http2, Some(Http2Debug::default()), "a folder needs no connection");
         let cache = run.gomodcache();
-        assert_eq!(
-            fs::read_to_string(cache.join("lab.example/only@v1.0.0/only.go")).unwrap(),
-            "package only\n"
-        );
+        assert_eq!(fs::read_to_string(cache.join("lab.example/only@v1.0.0/only.go")).unwrap(), "package only\n");
         drop(run);
         assert!(!cache.exists(), "{} is left", cache.display());
     }
@@ -48,15 +41,8 @@ fn downloads_from_a_folder() {
 #[test]
 fn the_version_is_the_one_that_was_asked_for() {
     for version in VERSIONS {
-        let run = GoClient::new(version.parse().unwrap())
-            .args(["version"])
-            .run()
-            .unwrap();
-        assert!(
-            run.stdout.starts_with(&format!("go version {version} ")),
-            "{}",
-            run.stdout
-        );
+        let run = GoClient::new(version.parse().unwrap()).args(["version"]).run().unwrap();
+        assert!(run.stdout.starts_with(&format!("go version {version} ")), "{}", run.stdout);
         assert_eq!(run.http2, None);
     }
 }
@@ -78,16 +64,8 @@ fn a_silent_server_is_a_hang() {
     let proxy = format!("http://{}", listener.local_addr().unwrap());
     for version in VERSIONS {
         let start = Instant::now();
-        let run = client(version, project.path())
-            .goproxy(&proxy)
-            .deadline(1500 * MS)
-            .run()
-            .unwrap();
-        assert!(
-            matches!(run.outcome, Outcome::Hung { after } if after >= 1500 * MS),
-            "{:?}",
-            run.outcome
-        );
+        let run = client(version, project.path()).goproxy(&proxy).deadline(1500 * MS).run().unwrap();
+        assert!(matches!(run.outcome, Outcome::Hung { after } if after >= 1500 * MS), "{:?}", run.outcome);
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 }
@@ -99,10 +77,7 @@ fn each_request_across_a_link_costs_a_round_trip() {
         .build()
         .unwrap_or_else(|error| panic!("this test needs an emulated link: {error}"));
     let (proxy, project) = (proxy_folder(), project());
-    let listener = link
-        .in_server(|| TcpListener::bind((link.server_addr(), 0)))
-        .unwrap()
-        .unwrap();
+    let listener = link.in_server(|| TcpListener::bind((link.server_addr(), 0))).unwrap().unwrap();
     let goproxy = format!("http://{}", listener.local_addr().unwrap());
     let folder = proxy.path().to_owned();
     thread::spawn(move || {
@@ -112,18 +87,11 @@ fn each_request_across_a_link_costs_a_round_trip() {
         }
     });
     for version in VERSIONS {
-        let run = client(version, project.path())
-            .goproxy(&goproxy)
-            .deadline(Duration::from_secs(60))
-            .run_on(&link)
-            .unwrap();
+        let run =
+            client(version, project.path()).goproxy(&goproxy).deadline(Duration::from_secs(60)).run_on(&link).unwrap();
         assert_eq!(run.outcome, Outcome::Succeeded, "{version}: {}", run.stderr);
         // A handshake, then .mod, .info and .zip one after another.
-        assert!(
-            (400 * MS..2500 * MS).contains(&run.wall),
-            "{version}: {:?}",
-            run.wall
-        );
+        assert!((400 * MS..2500 * MS).contains(&run.wall), "{version}: {:?}", run.wall);
     }
     assert!(link.counters().to_client.delivered > 10);
 }
@@ -146,17 +114,10 @@ fn proxy_folder() -> TempDir {
     let gomod = format!("module {MODULE}\n\ngo 1.21\n");
     fs::create_dir_all(&versions).unwrap();
     fs::write(versions.join("list"), "v1.0.0\n").unwrap();
-    fs::write(
-        versions.join("v1.0.0.info"),
-        r#"{"Version":"v1.0.0","Time":"2024-01-01T00:00:00Z"}"#,
-    )
-    .unwrap();
+    fs::write(versions.join("v1.0.0.info"), r#"{"Version":"v1.0.0","Time":"2024-01-01T00:00:00Z"}"#).unwrap();
     fs::write(versions.join("v1.0.0.mod"), &gomod).unwrap();
     let root = format!("{MODULE}@v1.0.0");
-    let zip = stored_zip(&[
-        (format!("{root}/go.mod"), gomod.as_str()),
-        (format!("{root}/only.go"), "package only\n"),
-    ]);
+    let zip = stored_zip(&[(format!("{root}/go.mod"), gomod.as_str()), (format!("{root}/only.go"), "package only\n")]);
     fs::write(versions.join("v1.0.0.zip"), zip).unwrap();
     folder
 }
@@ -173,11 +134,7 @@ fn serve(connection: TcpStream, folder: &Path) {
             Ok(body) => ("200 OK", body),
             Err(_) => ("404 Not Found", Vec::new()),
         };
-        let mut response = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        )
-        .into_bytes();
+        let mut response = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
         response.extend(body);
         if writer.write_all(&response).is_err() {
             return;
@@ -221,12 +178,6 @@ fn stored_zip(entries: &[(String, &str)]) -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 1 {
-                crc >> 1 ^ 0xedb8_8320
-            } else {
-                crc >> 1
-            }
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
     })
 }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use goferry_lab::certs::{Authority, LeafSpec, PemFiles};
 use goferry_lab::server::behaviour::{Behaviour, Transport};
 use goferry_lab::server::{Origin, OriginHandle};
-use goferry_lab::servers::{
-    self, Backend, Config, ForwardProxy, FrontEnd, Program, RealServer, ServersError, Site,
-};
+use goferry_lab::servers::{self, Backend, Config, ForwardProxy, FrontEnd, Program, RealServer, ServersError, Site};
 use goferry_lab::universe::{Universe, VERSION};
 use tempfile::TempDir;
 
@@ -32,20 +30,11 @@ impl Ground {
         let authority = Authority::new("Lab Private Root").unwrap();
         let leaf = authority.leaf(&LeafSpec::good(&[HOST])).unwrap();
         let pem = leaf.write_pem(&folder.path().join("pem")).unwrap();
-        Self {
-            folder,
-            pem,
-            universe,
-        }
+        Self { folder, pem, universe }
     }
 
     fn front<'a>(&'a self, backend: Backend<'a>) -> FrontEnd<'a> {
-        FrontEnd {
-            listen: servers::free_address().unwrap(),
-            name: HOST,
-            pem: &self.pem,
-            backend,
-        }
+        FrontEnd { listen: servers::free_address().unwrap(), name: HOST, pem: &self.pem, backend }
     }
 
     fn files(&self) -> Backend<'_> {
@@ -59,18 +48,12 @@ impl Ground {
     /// A module proxy over plain HTTP/1.1.
     fn plain_origin(&self) -> OriginHandle {
         let listener = std::net::TcpListener::bind((HOST, 0)).unwrap();
-        let behaviour = Behaviour {
-            transport: Transport::Plain,
-            ..Behaviour::default()
-        };
+        let behaviour = Behaviour { transport: Transport::Plain, ..Behaviour::default() };
         Origin::start(behaviour, Arc::clone(&self.universe), None, listener).unwrap()
     }
 
     fn forward(&self) -> ForwardProxy<'_> {
-        ForwardProxy {
-            listen: servers::free_address().unwrap(),
-            trusted: &self.pem.ca,
-        }
+        ForwardProxy { listen: servers::free_address().unwrap(), trusted: &self.pem.ca }
     }
 
     fn ca_with(&self, more: &str) -> PathBuf {
@@ -93,20 +76,8 @@ fn url(server: &RealServer, module: usize) -> String {
 /// Status of the last response, HTTP version, and status of the CONNECT.
 fn curl(arguments: &[&str]) -> (String, String, String) {
     let output = Command::new("curl")
-        .args([
-            "-q",
-            "--silent",
-            "--max-time",
-            "10",
-            "--noproxy",
-            "",
-            "--output",
-            "/dev/null",
-        ])
-        .args([
-            "--write-out",
-            "%{http_code} %{http_version} %{http_connect}",
-        ])
+        .args(["-q", "--silent", "--max-time", "10", "--noproxy", "", "--output", "/dev/null"])
+        .args(["--write-out", "%{http_code} %{http_version} %{http_connect}"])
         .args(arguments)
         .env_clear()
         .output()
@@ -135,30 +106,13 @@ fn text(status: &str, version: &str) -> (String, String) {
 /// Both versions from a healthy server; then `snippet` takes HTTP/2 away.
 fn offers_h2_until(ground: &Ground, mut config: Config, place: &str, snippet: &str) {
     let server = start(&config);
-    assert_eq!(
-        asked(&server, &ground.pem.ca),
-        text("200", "2"),
-        "{}",
-        server.log()
-    );
+    assert_eq!(asked(&server, &ground.pem.ca), text("200", "2"), "{}", server.log());
     let traffic = server.traffic();
-    assert_eq!(
-        (traffic.requests, traffic.connections),
-        (1, 1),
-        "{}",
-        server.log()
-    );
+    assert_eq!((traffic.requests, traffic.connections), (1, 1), "{}", server.log());
     assert!(traffic.protocols.contains("HTTP/2"), "{traffic:?}");
     config.write(place, snippet).unwrap();
-    let server = server
-        .restart(&config, Site::Loopback)
-        .unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(
-        asked(&server, &ground.pem.ca),
-        text("200", "1.1"),
-        "{}",
-        server.log()
-    );
+    let server = server.restart(&config, Site::Loopback).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(asked(&server, &ground.pem.ca), text("200", "1.1"), "{}", server.log());
     let mark = server.mark();
     assert!(server.traffic().protocols.contains("HTTP/1.1"));
     assert_eq!(server.traffic_since(mark).requests, 0);
@@ -169,12 +123,7 @@ fn real_nginx_is_a_module_proxy() {
     let ground = Ground::new();
     let config = Config::nginx(&ground.front(ground.files()));
     let snippet = format!("listen {} ssl;", config.listen);
-    offers_h2_until(
-        &ground,
-        config,
-        "nginx, the server block of the module proxy",
-        &snippet,
-    );
+    offers_h2_until(&ground, config, "nginx, the server block of the module proxy", &snippet);
 }
 
 #[test]
@@ -190,10 +139,7 @@ fn real_haproxy_is_a_module_proxy() {
     let ground = Ground::new();
     let origin = ground.plain_origin();
     let config = Config::haproxy(&ground.front(Backend::Http(origin.address())));
-    let snippet = format!(
-        "frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem",
-        config.listen
-    );
+    let snippet = format!("frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem", config.listen);
     offers_h2_until(&ground, config, "HAProxy, haproxy.cfg", &snippet);
 }
 
@@ -214,23 +160,11 @@ fn real_tinyproxy_tunnels_or_refuses() {
     let mut config = Config::tinyproxy(&ground.forward());
     let proxy = start(&config);
     let answer = through(config.listen, &origin, &ground.pem.ca);
-    assert_eq!(
-        answer,
-        ("200".into(), "2".into(), "200".into()),
-        "{}",
-        proxy.log()
-    );
-    config
-        .write("tinyproxy, tinyproxy.conf", "ConnectPort 563")
-        .unwrap();
+    assert_eq!(answer, ("200".into(), "2".into(), "200".into()), "{}", proxy.log());
+    config.write("tinyproxy, tinyproxy.conf", "ConnectPort 563").unwrap();
     let proxy = proxy.restart(&config, Site::Loopback).unwrap();
     let (status, _, connect) = through(config.listen, &origin, &ground.pem.ca);
-    assert_eq!(
-        (status.as_str(), connect.as_str()),
-        ("000", "403"),
-        "{}",
-        proxy.log()
-    );
+    assert_eq!((status.as_str(), connect.as_str()), ("000", "403"), "{}", proxy.log());
 }
 
 #[test]
@@ -240,24 +174,14 @@ fn real_squid_tunnels_or_bumps() {
     let config = Config::squid(&ground.forward());
     let proxy = start(&config);
     let answer = through(config.listen, &origin, &ground.pem.ca);
-    assert_eq!(
-        answer,
-        ("200".into(), "2".into(), "200".into()),
-        "{}",
-        proxy.log()
-    );
+    assert_eq!(answer, ("200".into(), "2".into(), "200".into()), "{}", proxy.log());
     drop(proxy);
     let inspection = Authority::new("Lab Inspection Root").unwrap();
     let config = Config::squid_bumping(&ground.forward(), &inspection);
     let proxy = start(&config);
     let both = ground.ca_with(inspection.pem());
     let answer = through(config.listen, &origin, &both);
-    assert_eq!(
-        answer,
-        ("200".into(), "1.1".into(), "200".into()),
-        "{}",
-        proxy.log()
-    );
+    assert_eq!(answer, ("200".into(), "1.1".into(), "200".into()), "{}", proxy.log());
     assert!(proxy.traffic().requests >= 1, "{}", proxy.log());
     // The origin's own authority is not the one that signed: curl must refuse it.
     assert_eq!(through(config.listen, &origin, &ground.pem.ca).0, "000");
@@ -271,24 +195,12 @@ fn real_mitmproxy_keeps_or_drops_http2() {
     let proxy = start(&config);
     let both = ground.ca_with(&proxy.authority_pem().unwrap());
     let answer = through(config.listen, &origin, &both);
-    assert_eq!(
-        answer,
-        ("200".into(), "2".into(), "200".into()),
-        "{}",
-        proxy.log()
-    );
-    config
-        .write("mitmproxy, ~/.mitmproxy/config.yaml", "http2: false")
-        .unwrap();
+    assert_eq!(answer, ("200".into(), "2".into(), "200".into()), "{}", proxy.log());
+    config.write("mitmproxy, ~/.mitmproxy/config.yaml", "http2: false").unwrap();
     let proxy = proxy.restart(&config, Site::Loopback).unwrap();
     // Its authority is still the one from before.
     let answer = through(config.listen, &origin, &both);
-    assert_eq!(
-        answer,
-        ("200".into(), "1.1".into(), "200".into()),
-        "{}",
-        proxy.log()
-    );
+    assert_eq!(answer, ("200".into(), "1.1".into(), "200".into()), "{}", proxy.log());
 }
 
 #[test]
@@ -298,10 +210,7 @@ fn a_dropped_server_is_gone() {
     let address = server.address();
     assert!(TcpStream::connect(address).is_ok());
     drop(server);
-    assert!(
-        TcpStream::connect(address).is_err(),
-        "{address} still listens"
-    );
+    assert!(TcpStream::connect(address).is_err(), "{address} still listens");
 }
 
 #[test]
@@ -312,25 +221,15 @@ fn a_bad_configuration_says_what_the_program_said() {
     config.write(place, "http_two on;").unwrap();
     let error = RealServer::start(&config, Site::Loopback).unwrap_err();
     assert!(matches!(error, ServersError::Ended { .. }), "{error}");
-    assert!(
-        error.to_string().contains("unknown directive \"http_two\""),
-        "{error}"
-    );
+    assert!(error.to_string().contains("unknown directive \"http_two\""), "{error}");
     let error = config.write("HAProxy, haproxy.cfg", "x").unwrap_err();
-    assert!(
-        error.to_string().contains("names another program"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("names another program"), "{error}");
 }
 
 #[test]
 fn every_program_says_its_version() {
     for program in Program::ALL {
         let version = program.version().unwrap_or_else(|error| panic!("{error}"));
-        assert!(
-            version.split('.').count() >= 2,
-            "{}: {version}",
-            program.name()
-        );
+        assert!(version.split('.').count() >= 2, "{}: {version}", program.name());
     }
 }

@@ -20,18 +20,14 @@ impl DirHash {
     ///
     /// # Errors
     /// Where a name holds a line break: two lists could then have one hash.
-    pub fn hash1<N: AsRef<str>>(
-        files: impl IntoIterator<Item = (N, [u8; 32])>,
-    ) -> Result<Self, NewlineInName> {
+    pub fn hash1<N: AsRef<str>>(files: impl IntoIterator<Item = (N, [u8; 32])>) -> Result<Self, NewlineInName> {
         let mut files: Vec<(N, [u8; 32])> = files.into_iter().collect();
         files.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         let mut summary = FileHasher::new();
         for (name, sum) in &files {
             let name = name.as_ref();
             if name.contains('\n') {
-                return Err(NewlineInName {
-                    name: name.chars().take(256).collect(),
-                });
+                return Err(NewlineInName { name: name.chars().take(256).collect() });
             }
             let mut line = String::with_capacity(67 + name.len());
             for byte in sum {
@@ -63,23 +59,11 @@ impl DirHash {
         if archive.total_size() > MAX_ZIP_FILE {
             return Err(ZipError::ContentTooLarge);
         }
-        let names: Vec<String> = archive
-            .entries()
-            .iter()
-            .map(|entry| entry.name().to_owned())
-            .collect();
+        let names: Vec<String> = archive.entries().iter().map(|entry| entry.name().to_owned()).collect();
         // Where a name is there twice, Go hashes the last of them twice.
-        let last: HashMap<&str, usize> = names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| (name.as_str(), index))
-            .collect();
+        let last: HashMap<&str, usize> = names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
         let mut sums = vec![[0; 32]; names.len()];
-        for (index, name) in names
-            .iter()
-            .enumerate()
-            .filter(|(index, name)| last[name.as_str()] == *index)
-        {
+        for (index, name) in names.iter().enumerate().filter(|(index, name)| last[name.as_str()] == *index) {
             let mut hasher = FileHasher::new();
             archive.read(index, &mut hasher)?;
             sums[last[name.as_str()]] = hasher.finish();
@@ -115,9 +99,7 @@ impl FromStr for DirHash {
             .and_then(|text| STANDARD.decode(text).ok())
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
-            .ok_or_else(|| HashError {
-                text: s.chars().take(128).collect(),
-            })
+            .ok_or_else(|| HashError { text: s.chars().take(128).collect() })
     }
 }
 

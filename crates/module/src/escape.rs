@@ -86,11 +86,7 @@ pub struct EscapeError {
 
 impl EscapeError {
     fn new(what: &'static str, text: &str, reason: String) -> Self {
-        Self {
-            what,
-            text: text.chars().take(256).collect(),
-            reason,
-        }
+        Self { what, text: text.chars().take(256).collect(), reason }
     }
 }
 

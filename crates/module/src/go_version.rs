@@ -49,8 +49,7 @@ impl GoVersion {
     /// Whether this is `1.minor` or later, prereleases of `1.minor` included.
     #[must_use]
     pub fn at_least(&self, minor: u32) -> bool {
-        compare_int(&self.major, "1").then_with(|| compare_int(&self.minor, &minor.to_string()))
-            != Ordering::Less
+        compare_int(&self.major, "1").then_with(|| compare_int(&self.minor, &minor.to_string())) != Ordering::Less
     }
 
     /// Whether this is a language version (`1.21`) and not the name of a release.
@@ -74,23 +73,14 @@ impl GoVersion {
         }
         let (minor, rest) = int(rest.strip_prefix('.')?)?;
         if rest.is_empty() {
-            let patch = if compare_int(minor, "21") == Ordering::Less {
-                "0"
-            } else {
-                ""
-            };
+            let patch = if compare_int(minor, "21") == Ordering::Less { "0" } else { "" };
             return Some(version(major, minor, patch, "", ""));
         }
         if let Some(rest) = rest.strip_prefix('.') {
             let (patch, rest) = int(rest)?;
-            return rest
-                .is_empty()
-                .then(|| version(major, minor, patch, "", ""));
+            return rest.is_empty().then(|| version(major, minor, patch, "", ""));
         }
-        let kind_end = rest
-            .bytes()
-            .position(|b| b.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let kind_end = rest.bytes().position(|b| b.is_ascii_digit()).unwrap_or(rest.len());
         let (kind, rest) = rest.split_at(kind_end);
         if kind.is_empty() || !kind.bytes().all(|b| b.is_ascii_lowercase()) {
             return None;
@@ -99,8 +89,7 @@ impl GoVersion {
             return Some(version(major, minor, "", kind, ""));
         }
         let (pre, rest) = int(rest)?;
-        rest.is_empty()
-            .then(|| version(major, minor, "", kind, pre))
+        rest.is_empty().then(|| version(major, minor, "", kind, pre))
     }
 }
 
@@ -123,10 +112,7 @@ impl Toolchain {
             .map(|v| v.split([' ', '\t', '-']).next().unwrap_or_default())
             .and_then(GoVersion::parts);
         match version {
-            Some(version) => Ok(Self {
-                name: name.to_owned(),
-                version,
-            }),
+            Some(version) => Ok(Self { name: name.to_owned(), version }),
             None => Err(GoVersionError {
                 text: name.chars().take(128).collect(),
                 expected: "a toolchain name such as go1.21.13",

@@ -46,10 +46,7 @@ impl GoSum {
     /// At the first line that has not three fields, as the go command does, and for a file over [`MAX_GO_SUM`].
     pub fn parse(file: &str, data: &[u8]) -> Result<Self, GoSumError> {
         if data.len() > MAX_GO_SUM {
-            return Err(GoSumError::TooLarge {
-                file: file.to_owned(),
-                size: data.len(),
-            });
+            return Err(GoSumError::TooLarge { file: file.to_owned(), size: data.len() });
         }
         let mut sum = Self::default();
         for (index, line) in data.split(|b| *b == b'\n').enumerate() {
@@ -60,18 +57,11 @@ impl GoSum {
                 (Some(path), Some(version), Some(hash), None) => (path, version, hash),
                 _ => {
                     let fields = line.split_whitespace().count();
-                    return Err(GoSumError::Malformed {
-                        file: file.to_owned(),
-                        line: index + 1,
-                        fields,
-                    });
+                    return Err(GoSumError::Malformed { file: file.to_owned(), line: index + 1, fields });
                 }
             };
             if !sum.add(fields) {
-                return Err(GoSumError::TooManyHashes {
-                    file: file.to_owned(),
-                    line: index + 1,
-                });
+                return Err(GoSumError::TooManyHashes { file: file.to_owned(), line: index + 1 });
             }
         }
         Ok(sum)
@@ -80,10 +70,7 @@ impl GoSum {
     /// The hashes of a module's zip; empty where there is none.
     #[must_use]
     pub fn zip_hashes(&self, path: &str, version: &str) -> &[String] {
-        self.modules
-            .get(path)
-            .and_then(|versions| versions.get(version))
-            .map_or(&[], Vec::as_slice)
+        self.modules.get(path).and_then(|versions| versions.get(version)).map_or(&[], Vec::as_slice)
     }
 
     /// The hashes of a module's go.mod; empty where there is none.
@@ -107,9 +94,7 @@ impl GoSum {
     /// Every line's path, version (with `/go.mod` for the hash of a go.mod) and hashes, by path and by text of version.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &[String])> {
         self.modules.iter().flat_map(|(path, versions)| {
-            versions
-                .iter()
-                .map(move |(version, hashes)| (path.as_str(), version.as_str(), hashes.as_slice()))
+            versions.iter().map(move |(version, hashes)| (path.as_str(), version.as_str(), hashes.as_slice()))
         })
     }
 
@@ -122,10 +107,7 @@ impl GoSum {
     /// Counts what is there.
     #[must_use]
     pub fn counts(&self) -> SumCounts {
-        let mut counts = SumCounts {
-            duplicates: self.duplicates,
-            ..SumCounts::default()
-        };
+        let mut counts = SumCounts { duplicates: self.duplicates, ..SumCounts::default() };
         for (path, version, hashes) in self.iter() {
             if let Some(base) = version.strip_suffix(GO_MOD_SUFFIX) {
                 counts.go_mod += 1;
@@ -134,10 +116,7 @@ impl GoSum {
                 counts.zip += 1;
             }
             counts.several_hashes += usize::from(hashes.len() > 1);
-            counts.unknown_algorithm += hashes
-                .iter()
-                .filter(|hash| !hash.starts_with("h1:"))
-                .count();
+            counts.unknown_algorithm += hashes.iter().filter(|hash| !hash.starts_with("h1:")).count();
         }
         counts
     }
@@ -146,12 +125,7 @@ impl GoSum {
         if hash == EMPTY_GO_MOD_HASH {
             return true;
         }
-        let hashes = self
-            .modules
-            .entry(path.to_owned())
-            .or_default()
-            .entry(version.to_owned())
-            .or_default();
+        let hashes = self.modules.entry(path.to_owned()).or_default().entry(version.to_owned()).or_default();
         if hashes.iter().any(|known| known == hash) {
             self.duplicates += 1;
         } else {
@@ -182,9 +156,7 @@ pub enum GoSumError {
         fields: usize,
     },
     /// One file has more differing hashes than any real one.
-    #[error(
-        "malformed go.sum: {file}:{line}: more than {MAX_HASHES} differing hashes for one module version"
-    )]
+    #[error("malformed go.sum: {file}:{line}: more than {MAX_HASHES} differing hashes for one module version")]
     TooManyHashes {
         /// The file's name.
         file: String,

@@ -25,10 +25,7 @@ impl ModInfo {
     /// Where it is not JSON of that form, has no version, or is over [`MAX_INFO`].
     pub fn parse(data: &[u8]) -> Result<Self, InfoError> {
         if data.len() > MAX_INFO {
-            return Err(InfoError(format!(
-                "{} bytes, limit is {MAX_INFO} bytes",
-                data.len()
-            )));
+            return Err(InfoError(format!("{} bytes, limit is {MAX_INFO} bytes", data.len())));
         }
         let info: Self = serde_json::from_slice(data).map_err(|e| InfoError(e.to_string()))?;
         if info.version.is_empty() {
@@ -46,7 +43,5 @@ impl ModInfo {
 
 /// An `.info` file that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "invalid .info file: {0}; expected JSON such as {{\"Version\":\"v1.2.3\",\"Time\":\"2024-01-02T03:04:05Z\"}}"
-)]
+#[error("invalid .info file: {0}; expected JSON such as {{\"Version\":\"v1.2.3\",\"Time\":\"2024-01-02T03:04:05Z\"}}")]
 pub struct InfoError(String);

@@ -46,10 +46,7 @@ impl ModuleVersion {
     pub fn new(path: ModulePath, version: Version) -> Result<Self, VersionError> {
         if !version.is_canonical() {
             let canonical = version.canonical();
-            return Err(VersionError::new(
-                version.as_str(),
-                format!("not canonical, should be {canonical}"),
-            ));
+            return Err(VersionError::new(version.as_str(), format!("not canonical, should be {canonical}")));
         }
         path.check_version(&version)?;
         Ok(Self { path, version })
@@ -70,20 +67,14 @@ impl ModuleVersion {
     /// The version in its escaped form, as in file names.
     #[must_use]
     pub fn escaped_version(&self) -> String {
-        escape_version(self.version.as_str())
-            .expect("the characters of a semantic version can be escaped")
+        escape_version(self.version.as_str()).expect("the characters of a semantic version can be escaped")
     }
 
     /// The path of a file below the URL of a module proxy, with a leading slash:
     /// `/github.com/!burnt!sushi/toml/@v/v1.2.3.zip`.
     #[must_use]
     pub fn proxy_path(&self, kind: FileKind) -> String {
-        format!(
-            "/{}/@v/{}.{}",
-            self.path.escape(),
-            self.escaped_version(),
-            kind.extension()
-        )
+        format!("/{}/@v/{}.{}", self.path.escape(), self.escaped_version(), kind.extension())
     }
 
     /// What every name in the module's zip begins with: `path@version/`.

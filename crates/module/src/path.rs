@@ -9,8 +9,8 @@ use crate::version::{Version, VersionError};
 
 /// File names that Windows reserves, whatever their extension and case.
 const WINDOWS_NAMES: [&str; 22] = [
-    "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8",
-    "COM9", "LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
+    "CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9", "LPT1", "LPT2",
+    "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
 ];
 
 /// A module path that can be downloaded, for example `golang.org/x/text` or `gopkg.in/yaml.v3`.
@@ -91,11 +91,7 @@ pub struct PathError {
 
 impl PathError {
     fn new(kind: &'static str, path: &str, reason: String) -> Self {
-        Self {
-            kind,
-            path: path.chars().take(256).collect(),
-            reason,
-        }
+        Self { kind, path: path.chars().take(256).collect(), reason }
     }
 }
 
@@ -114,12 +110,7 @@ pub fn split_path_version(path: &str) -> Option<(&str, &str)> {
     if path.starts_with("gopkg.in/") {
         return split_gopkg_in(path);
     }
-    let digits = path.len()
-        - path
-            .bytes()
-            .rev()
-            .take_while(|b| b.is_ascii_digit() || *b == b'.')
-            .count();
+    let digits = path.len() - path.bytes().rev().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
     if digits == path.len() || !path[..digits].ends_with("/v") {
         return Some((path, ""));
     }
@@ -133,11 +124,7 @@ pub fn split_path_version(path: &str) -> Option<(&str, &str)> {
 
 /// Whether `version` may stand for a module whose path has the given major suffix (`module.CheckPathMajor`).
 pub(crate) fn check_path_major(version: &Version, major: &str) -> Result<(), VersionError> {
-    let major = if major.starts_with(".v") {
-        major.strip_suffix("-unstable").unwrap_or(major)
-    } else {
-        major
-    };
+    let major = if major.starts_with(".v") { major.strip_suffix("-unstable").unwrap_or(major) } else { major };
     // An old bug made such pseudo-versions for gopkg.in paths; they are in use.
     if version.as_str().starts_with("v0.0.0-") && major == ".v1" {
         return Ok(());
@@ -154,10 +141,7 @@ pub(crate) fn check_path_major(version: &Version, major: &str) -> Result<(), Ver
     if have == want {
         return Ok(());
     }
-    Err(VersionError::new(
-        version.as_str(),
-        format!("should be {want}, not {have}"),
-    ))
+    Err(VersionError::new(version.as_str(), format!("should be {want}, not {have}")))
 }
 
 /// Checks a single element that stands for a version in a URL (`checkElem(v, filePath)`).
@@ -180,10 +164,7 @@ fn check_module_path(path: &str) -> Result<(), String> {
     if !first.contains('.') {
         return Err("missing dot in first path element".to_owned());
     }
-    if let Some(c) = first
-        .chars()
-        .find(|c| !matches!(c, '-' | '.' | '0'..='9' | 'a'..='z'))
-    {
+    if let Some(c) = first.chars().find(|c| !matches!(c, '-' | '.' | '0'..='9' | 'a'..='z')) {
         return Err(format!("invalid char {c:?} in first path element"));
     }
     if split_path_version(path).is_none() {
@@ -206,8 +187,7 @@ fn check_path(path: &str, kind: Kind) -> Result<(), String> {
     if path.ends_with('/') {
         return bad("trailing slash");
     }
-    path.split('/')
-        .try_for_each(|element| check_element(element, kind))
+    path.split('/').try_for_each(|element| check_element(element, kind))
 }
 
 fn check_element(element: &str, kind: Kind) -> Result<(), String> {
@@ -225,22 +205,15 @@ fn check_element(element: &str, kind: Kind) -> Result<(), String> {
     }
     let allowed = |c: &char| match kind {
         Kind::Module => c.is_ascii_alphanumeric() || "-._~".contains(*c),
-        Kind::File if c.is_ascii() => {
-            c.is_ascii_alphanumeric() || "!#$%&()+,-.=@[]^_{}~ ".contains(*c)
-        }
+        Kind::File if c.is_ascii() => c.is_ascii_alphanumeric() || "!#$%&()+,-.=@[]^_{}~ ".contains(*c),
         Kind::File => is_letter(*c),
     };
     if let Some(c) = element.chars().find(|c| !allowed(c)) {
         return Err(format!("invalid char {c:?}"));
     }
     let short = element.split('.').next().unwrap_or_default();
-    if WINDOWS_NAMES
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(short))
-    {
-        return Err(format!(
-            "{short:?} disallowed as path element component on Windows"
-        ));
+    if WINDOWS_NAMES.iter().any(|name| name.eq_ignore_ascii_case(short)) {
+        return Err(format!("{short:?} disallowed as path element component on Windows"));
     }
     if kind == Kind::File {
         return Ok(());

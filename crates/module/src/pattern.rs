@@ -10,18 +10,14 @@ pub fn match_prefix_patterns(globs: &str, target: &str) -> bool {
 /// The first glob of the list that matches, as [`match_prefix_patterns`] finds it.
 #[must_use]
 pub fn matching_pattern<'a>(globs: &'a str, target: &str) -> Option<&'a str> {
-    globs
-        .split(',')
-        .map(|glob| glob.strip_suffix('/').unwrap_or(glob))
-        .filter(|glob| !glob.is_empty())
-        .find(|glob| {
-            // A glob with N slashes is matched against the first N+1 elements of the target.
-            let slashes = glob.matches('/').count();
-            match target.match_indices('/').nth(slashes) {
-                Some((end, _)) => path_match(glob, &target[..end]),
-                None => target.matches('/').count() == slashes && path_match(glob, target),
-            }
-        })
+    globs.split(',').map(|glob| glob.strip_suffix('/').unwrap_or(glob)).filter(|glob| !glob.is_empty()).find(|glob| {
+        // A glob with N slashes is matched against the first N+1 elements of the target.
+        let slashes = glob.matches('/').count();
+        match target.match_indices('/').nth(slashes) {
+            Some((end, _)) => path_match(glob, &target[..end]),
+            None => target.matches('/').count() == slashes && path_match(glob, target),
+        }
+    })
 }
 
 /// `path.Match` with a malformed pattern matching nothing: `*` and `?` match within an element, `[...]` is a class with
@@ -69,10 +65,7 @@ enum Term {
     Star,
     Any,
     Literal(char),
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
 impl Term {
@@ -81,9 +74,7 @@ impl Term {
             Self::Star => false,
             Self::Any => c != '/',
             Self::Literal(l) => *l == c,
-            Self::Class { negated, ranges } => {
-                ranges.iter().any(|(lo, hi)| (*lo..=*hi).contains(&c)) != *negated
-            }
+            Self::Class { negated, ranges } => ranges.iter().any(|(lo, hi)| (*lo..=*hi).contains(&c)) != *negated,
         }
     }
 }
@@ -101,11 +92,7 @@ fn compile(pattern: &str) -> Option<Vec<Term>> {
                 let mut ranges = Vec::new();
                 while ranges.is_empty() || chars.next_if_eq(&']').is_none() {
                     let lo = class_char(&mut chars)?;
-                    let hi = if chars.next_if_eq(&'-').is_some() {
-                        class_char(&mut chars)?
-                    } else {
-                        lo
-                    };
+                    let hi = if chars.next_if_eq(&'-').is_some() { class_char(&mut chars)? } else { lo };
                     ranges.push((lo, hi));
                 }
                 Term::Class { negated, ranges }

@@ -87,16 +87,9 @@ impl ProxyList {
     /// # Errors
     /// Where the go command fails: an entry that is no URL, or no entry at all.
     pub fn parse(goproxy: &str) -> Result<Self, ProxyListError> {
-        let mut list = Self {
-            entries: Vec::new(),
-            unreachable: Vec::new(),
-        };
+        let mut list = Self { entries: Vec::new(), unreachable: Vec::new() };
         for part in goproxy.split_inclusive([',', '|']) {
-            let on = if part.ends_with('|') {
-                FallBack::AnyError
-            } else {
-                FallBack::NotFound
-            };
+            let on = if part.ends_with('|') { FallBack::AnyError } else { FallBack::NotFound };
             let text = part.trim_end_matches([',', '|']).trim();
             if text.is_empty() {
                 continue;
@@ -132,25 +125,17 @@ impl ProxyList {
 
     /// The module proxies of the list with their separators.
     pub fn urls(&self) -> impl Iterator<Item = (&ProxyUrl, FallBack)> {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.target.url().map(|url| (url, entry.on)))
+        self.entries.iter().filter_map(|entry| entry.target.url().map(|url| (url, entry.on)))
     }
 
     /// Where the go command looks for a module, given GONOPROXY (whose default is GOPRIVATE).
     #[must_use]
     pub fn route(&self, gonoproxy: &str, path: &str) -> ModuleRoute<'_> {
-        if match_prefix_patterns(gonoproxy, path) {
-            ModuleRoute::NoProxy
-        } else {
-            ModuleRoute::List(&self.entries)
-        }
+        if match_prefix_patterns(gonoproxy, path) { ModuleRoute::NoProxy } else { ModuleRoute::List(&self.entries) }
     }
 
     fn ends(&self) -> bool {
-        self.entries
-            .last()
-            .is_some_and(|entry| entry.target.url().is_none())
+        self.entries.last().is_some_and(|entry| entry.target.url().is_none())
     }
 }
 
@@ -158,11 +143,7 @@ impl fmt::Display for ProxyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, entry) in self.entries.iter().enumerate() {
             if let Some(before) = i.checked_sub(1).and_then(|i| self.entries.get(i)) {
-                f.write_str(if before.on == FallBack::AnyError {
-                    "|"
-                } else {
-                    ","
-                })?;
+                f.write_str(if before.on == FallBack::AnyError { "|" } else { "," })?;
             }
             entry.target.fmt(f)?;
         }

@@ -49,10 +49,7 @@ impl ProxyUrl {
     /// # Errors
     /// Where the go command would refuse the URL, and where a port is out of range. The message is masked.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        parse(text).map_err(|reason| UrlError {
-            url: mask(text),
-            reason,
-        })
+        parse(text).map_err(|reason| UrlError { url: mask(text), reason })
     }
 
     /// The scheme.
@@ -86,13 +83,8 @@ impl ProxyUrl {
     /// Host and port as in an HTTP `Host` header: `[::1]:8080`, `goproxy.example.com`.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        self.port
-            .map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
     }
 
     /// The path as written (percent-encoded), without a slash at its end; empty for the root.
@@ -105,11 +97,7 @@ impl ProxyUrl {
     /// [`crate::ModuleVersion::proxy_path`] gives it. The query of the proxy's URL stays, as it does in the go command.
     #[must_use]
     pub fn request_target(&self, rest: &str) -> String {
-        let query = if self.query.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", self.query)
-        };
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
         format!("{}{rest}{query}", self.path())
     }
 
@@ -122,17 +110,13 @@ impl ProxyUrl {
     /// The directory of a `file://` URL, percent-decoded; `None` for other schemes.
     #[must_use]
     pub fn directory(&self) -> Option<String> {
-        (self.scheme == Scheme::File)
-            .then(|| percent_decode(&self.path))
-            .flatten()
+        (self.scheme == Scheme::File).then(|| percent_decode(&self.path)).flatten()
     }
 
     /// User and password from the URL, percent-decoded. The go command sends them as basic authentication.
     #[must_use]
     pub fn credentials(&self) -> Option<(&str, Option<&str>)> {
-        self.user
-            .as_ref()
-            .map(|(user, password)| (user.as_str(), password.as_deref()))
+        self.user.as_ref().map(|(user, password)| (user.as_str(), password.as_deref()))
     }
 
     /// The whole URL with its credentials. Never print or log it.
@@ -146,13 +130,7 @@ impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = if self.user.is_some() { "xxxxx@" } else { "" };
         let query = if self.query.is_empty() { "" } else { "?xxxxx" };
-        write!(
-            f,
-            "{}://{user}{}{}{query}",
-            self.scheme.as_str(),
-            self.authority(),
-            self.path
-        )
+        write!(f, "{}://{user}{}{}{query}", self.scheme.as_str(), self.authority(), self.path)
     }
 }
 
@@ -190,12 +168,7 @@ pub fn mask(text: &str) -> String {
         Some(at) => (&tail[..at], "?xxxxx"),
         None => (tail, ""),
     };
-    let clean = |s: &str| {
-        s.chars()
-            .take(256)
-            .flat_map(char::escape_debug)
-            .collect::<String>()
-    };
+    let clean = |s: &str| s.chars().take(256).flat_map(char::escape_debug).collect::<String>();
     format!("{}{user}{}{query}", clean(head), clean(tail))
 }
 
@@ -219,9 +192,7 @@ fn parse(text: &str) -> Result<ProxyUrl, String> {
         }
         _ => ("", rest),
     };
-    let (user, host) = authority
-        .rsplit_once('@')
-        .map_or((None, authority), |(user, host)| (Some(user), host));
+    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let (host, port) = split_host(host)?;
     let user = user.map(split_user).transpose()?;
     if percent_decode(path).is_none() || percent_decode(fragment).is_none() {
@@ -235,18 +206,14 @@ fn parse(text: &str) -> Result<ProxyUrl, String> {
         _ => return bad("invalid proxy URL scheme (must be https, http, file)"),
     };
     if scheme == Scheme::File {
-        let only_path =
-            user.is_none() && host.is_empty() && port.is_none() && !authority.contains(':');
+        let only_path = user.is_none() && host.is_empty() && port.is_none() && !authority.contains(':');
         if !only_path || opaque || !query.is_empty() || forced_query || !fragment.is_empty() {
             return bad("invalid file:// proxy URL with non-path elements");
         }
     }
     let port = match port {
         None => None,
-        Some(port) => Some(
-            port.parse()
-                .map_err(|_| "invalid port: must be at most 65535".to_owned())?,
-        ),
+        Some(port) => Some(port.parse().map_err(|_| "invalid port: must be at most 65535".to_owned())?),
     };
     Ok(ProxyUrl {
         text: text.to_owned(),
@@ -274,10 +241,7 @@ fn split_scheme(url: &str) -> Result<(&str, &str), String> {
 }
 
 fn split_user(userinfo: &str) -> Result<(String, Option<String>), String> {
-    if !userinfo
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c))
-    {
+    if !userinfo.chars().all(|c| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c)) {
         return Err("invalid userinfo".to_owned());
     }
     let decode = |s: &str| percent_decode(s).ok_or_else(|| "invalid URL escape".to_owned());
@@ -306,10 +270,7 @@ fn split_host(host: &str) -> Result<(&str, Option<&str>), String> {
         None if port.is_empty() => "",
         _ => return Err("invalid port: must be a number".to_owned()),
     };
-    if name
-        .chars()
-        .any(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:%".contains(c))
-    {
+    if name.chars().any(|c| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-_.~!$&'()*+,;=:%".contains(c)) {
         return Err("invalid character: not allowed in a host name".to_owned());
     }
     Ok((name, (!digits.is_empty()).then_some(digits)))

@@ -42,12 +42,7 @@ impl<'a> PseudoVersion<'a> {
             None => cut == dash && parts.minor == "0" && parts.patch == "0",
             Some((_, pre)) => cut != dash && (pre == "0" || pre.ends_with(".0")),
         };
-        shaped.then_some(Self {
-            prefix,
-            timestamp,
-            rev,
-            build,
-        })
+        shaped.then_some(Self { prefix, timestamp, rev, build })
     }
 
     /// The tagged version that this one follows; `None` where there is none (`vX.0.0-TIME-REV`) or where the

@@ -20,14 +20,7 @@ pub(crate) struct Parts<'a> {
 /// Splits a version into its parts; `None` where it is not valid.
 pub(crate) fn parse(v: &str) -> Option<Parts<'_>> {
     let (major, rest) = int(v.strip_prefix('v')?)?;
-    let mut p = Parts {
-        major,
-        minor: "0",
-        patch: "0",
-        short: "",
-        prerelease: "",
-        build: "",
-    };
+    let mut p = Parts { major, minor: "0", patch: "0", short: "", prerelease: "", build: "" };
     if rest.is_empty() {
         p.short = ".0.0";
         return Some(p);
@@ -69,10 +62,7 @@ pub(crate) fn compare_int(a: &str, b: &str) -> Ordering {
 
 /// Cuts a decimal number without leading zeros from the front.
 pub(crate) fn int(s: &str) -> Option<(&str, &str)> {
-    let end = s
-        .bytes()
-        .position(|b| !b.is_ascii_digit())
-        .unwrap_or(s.len());
+    let end = s.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(s.len());
     if end == 0 || (end > 1 && s.starts_with('0')) {
         return None;
     }

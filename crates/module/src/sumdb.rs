@@ -11,16 +11,11 @@ use crate::proxy_url::{ProxyUrl, UrlError};
 pub const DEFAULT: &str = "sum.golang.org";
 
 /// The databases whose key the go command knows.
-const KNOWN: [(&str, &str); 1] = [(
-    "sum.golang.org",
-    "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
-)];
+const KNOWN: [(&str, &str); 1] =
+    [("sum.golang.org", "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8")];
 
 /// Names that stand for a known database at another address.
-const ALIASES: [(&str, &str); 1] = [(
-    "sum.golang.google.cn",
-    "sum.golang.org https://sum.golang.google.cn",
-)];
+const ALIASES: [(&str, &str); 1] = [("sum.golang.google.cn", "sum.golang.org https://sum.golang.google.cn")];
 
 const ED25519: u8 = 1;
 
@@ -73,16 +68,8 @@ impl SumDb {
         if !direct.as_ref().is_some_and(plain) {
             return Err(SumDbError::Name(name.to_owned()));
         }
-        let url = url
-            .map(ProxyUrl::parse)
-            .transpose()
-            .map_err(SumDbError::Url)?;
-        Ok(Self::On(Box::new(Database {
-            name: name.to_owned(),
-            key: key.to_owned(),
-            public_key,
-            url,
-        })))
+        let url = url.map(ProxyUrl::parse).transpose().map_err(SumDbError::Url)?;
+        Ok(Self::On(Box::new(Database { name: name.to_owned(), key: key.to_owned(), public_key, url })))
     }
 
     /// Whether a module without hashes in go.sum is looked up, given GONOSUMDB (whose default is GOPRIVATE) and GOPROXY.
@@ -102,8 +89,7 @@ impl Database {
     /// The address of the database itself, without module proxies.
     #[must_use]
     pub fn direct_url(&self) -> ProxyUrl {
-        let own =
-            || ProxyUrl::parse(&format!("https://{}", self.name)).expect("checked by SumDb::parse");
+        let own = || ProxyUrl::parse(&format!("https://{}", self.name)).expect("checked by SumDb::parse");
         self.url.clone().unwrap_or_else(own)
     }
 
@@ -135,10 +121,7 @@ pub enum SumDbError {
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
-    table
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| *value)
+    table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
 /// `golang.org/x/mod/sumdb/note.NewVerifier`: the name and the Ed25519 public key.
@@ -152,15 +135,10 @@ fn verifier(key: &str) -> Result<(&str, [u8; 32]), SumDbError> {
     let (Ok(hash), Ok(bytes)) = (u32::from_str_radix(hash, 16), STANDARD.decode(encoded)) else {
         return Err(malformed);
     };
-    let Some((algorithm, public)) = bytes.split_first().filter(|_| hash_ok && !name.is_empty())
-    else {
+    let Some((algorithm, public)) = bytes.split_first().filter(|_| hash_ok && !name.is_empty()) else {
         return Err(malformed);
     };
-    let digest = Sha256::new()
-        .chain_update(name)
-        .chain_update("\n")
-        .chain_update(&bytes)
-        .finalize();
+    let digest = Sha256::new().chain_update(name).chain_update("\n").chain_update(&bytes).finalize();
     if digest[..4] != hash.to_be_bytes() {
         return Err(SumDbError::Key("invalid verifier hash"));
     }

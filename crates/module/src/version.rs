@@ -26,9 +26,7 @@ impl Version {
     /// Where the text is not a semantic version with a leading `v`.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         match semver::parse(text) {
-            Some(_) => Ok(Self {
-                text: text.to_owned(),
-            }),
+            Some(_) => Ok(Self { text: text.to_owned() }),
             None => Err(VersionError::new(text, "must be of the form v1.2.3")),
         }
     }
@@ -70,10 +68,7 @@ impl Version {
     /// The part from `-` to before `+`, without the `-`; empty for a release.
     #[must_use]
     pub fn prerelease(&self) -> &str {
-        self.parts()
-            .prerelease
-            .strip_prefix('-')
-            .unwrap_or_default()
+        self.parts().prerelease.strip_prefix('-').unwrap_or_default()
     }
 
     /// The part after `+`; empty where there is none.
@@ -168,9 +163,6 @@ pub struct VersionError {
 
 impl VersionError {
     pub(crate) fn new(version: &str, reason: impl Into<String>) -> Self {
-        Self {
-            version: version.chars().take(256).collect(),
-            reason: reason.into(),
-        }
+        Self { version: version.chars().take(256).collect(), reason: reason.into() }
     }
 }

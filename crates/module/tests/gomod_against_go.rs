@@ -83,11 +83,7 @@ fn go_mod_files_read_as_the_go_command_reads_them() {
         let path = dir.path().join("go.mod");
         std::fs::write(&path, sample).unwrap();
         let ours = GoMod::parse("go.mod", sample.as_bytes()).map(|gomod| mod_json(&gomod));
-        compare(
-            sample,
-            ours,
-            &go(dir.path(), &["mod", "edit", "-json", "go.mod"]),
-        );
+        compare(sample, ours, &go(dir.path(), &["mod", "edit", "-json", "go.mod"]));
     }
 }
 
@@ -98,11 +94,7 @@ fn go_work_files_read_as_the_go_command_reads_them() {
         let path = dir.path().join("go.work");
         std::fs::write(&path, sample).unwrap();
         let ours = GoWork::parse("go.work", sample.as_bytes()).map(|work| work_json(&work));
-        compare(
-            sample,
-            ours,
-            &go(dir.path(), &["work", "edit", "-json", "go.work"]),
-        );
+        compare(sample, ours, &go(dir.path(), &["work", "edit", "-json", "go.work"]));
     }
 }
 
@@ -120,37 +112,19 @@ fn go(dir: &Path, args: &[&str]) -> Output {
 fn compare(sample: &str, ours: Result<Value, ParseErrors>, theirs: &Output) {
     match ours {
         Ok(ours) => {
-            assert!(
-                theirs.status.success(),
-                "go refuses what we read: {sample:?}: {}",
-                text(&theirs.stderr)
-            );
+            assert!(theirs.status.success(), "go refuses what we read: {sample:?}: {}", text(&theirs.stderr));
             let theirs: Value = serde_json::from_slice(&theirs.stdout).unwrap();
             assert_eq!(ours, strip_nulls(theirs), "{sample:?}");
         }
         Err(errors) => {
-            assert!(
-                !theirs.status.success(),
-                "go reads what we refuse: {sample:?}: {errors}"
-            );
+            assert!(!theirs.status.success(), "go reads what we refuse: {sample:?}: {errors}");
             let stderr = text(&theirs.stderr);
             let first = &errors.errors[0];
             let position = format!(":{}:", first.line);
-            assert!(
-                stderr.contains(&position),
-                "{sample:?}: ours {errors}, go's {stderr}"
-            );
+            assert!(stderr.contains(&position), "{sample:?}: ours {errors}, go's {stderr}");
             // The go command abbreviates lists; quoting of characters differs; the rest is word for word.
-            let words = first
-                .message
-                .split([':', '\'', '"', '('])
-                .next()
-                .unwrap()
-                .trim();
-            assert!(
-                stderr.contains(words),
-                "{sample:?}: ours {errors}, go's {stderr}"
-            );
+            let words = first.message.split([':', '\'', '"', '(']).next().unwrap().trim();
+            assert!(stderr.contains(words), "{sample:?}: ours {errors}, go's {stderr}");
         }
     }
 }
@@ -162,12 +136,7 @@ fn text(bytes: &[u8]) -> String {
 fn mod_json(gomod: &GoMod) -> Value {
     let module = gomod.module.as_ref().map(|module| {
         let mut m = Map::from_iter([("Path".to_owned(), json!(module.path))]);
-        m.extend(
-            module
-                .deprecated
-                .as_ref()
-                .map(|text| ("Deprecated".to_owned(), json!(text))),
-        );
+        m.extend(module.deprecated.as_ref().map(|text| ("Deprecated".to_owned(), json!(text))));
         Value::Object(m)
     });
     strip_nulls(json!({
@@ -208,20 +177,12 @@ fn replace_json(replace: &Replace) -> Value {
 }
 
 fn list<T>(items: &[T], json: impl Fn(&T) -> Value) -> Value {
-    if items.is_empty() {
-        Value::Null
-    } else {
-        items.iter().map(json).collect()
-    }
+    if items.is_empty() { Value::Null } else { items.iter().map(json).collect() }
 }
 
 fn strip_nulls(value: Value) -> Value {
     match value {
-        Value::Object(map) => map
-            .into_iter()
-            .filter(|(_, v)| !v.is_null())
-            .map(|(k, v)| (k, strip_nulls(v)))
-            .collect(),
+        Value::Object(map) => map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, strip_nulls(v))).collect(),
         Value::Array(items) => items.into_iter().map(strip_nulls).collect(),
         other => other,
     }

@@ -6,8 +6,7 @@ use goferry_module::escape::{escape_version, unescape_version};
 use goferry_module::pattern::path_match;
 use goferry_module::zip::{Archive, create_module_zip};
 use goferry_module::{
-    DirHash, GoMod, GoSum, GoVersion, GoWork, ModInfo, ModulePath, ModuleVersion, ProxyList, SumDb,
-    Toolchain, Version,
+    DirHash, GoMod, GoSum, GoVersion, GoWork, ModInfo, ModulePath, ModuleVersion, ProxyList, SumDb, Toolchain, Version,
 };
 use proptest::prelude::*;
 

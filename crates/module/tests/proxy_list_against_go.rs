@@ -53,10 +53,7 @@ fn lists_are_refused_where_the_go_command_refuses_them() {
                 let message = error.to_string();
                 let message = message.trim_start_matches("invalid GOPROXY entry: ");
                 let words = message.split([':', '"', '\'']).next().unwrap();
-                assert!(
-                    stderr.contains(words),
-                    "{value:?}: we say {error}, go says {stderr}"
-                );
+                assert!(stderr.contains(words), "{value:?}: we say {error}, go says {stderr}");
             }
         }
     }

@@ -6,8 +6,8 @@ use goferry_module::path::{check_file_path, split_path_version};
 use goferry_module::pattern::{match_prefix_patterns, path_match};
 use goferry_module::proxy_list::ModuleRoute;
 use goferry_module::{
-    EscapedPath, FallBack, FileKind, GoSum, GoVersion, ModInfo, ModulePath, ModuleVersion,
-    ProxyList, ProxyTarget, Scheme, SumDb, Toolchain, Version,
+    EscapedPath, FallBack, FileKind, GoSum, GoVersion, ModInfo, ModulePath, ModuleVersion, ProxyList, ProxyTarget,
+    Scheme, SumDb, Toolchain, Version,
 };
 
 fn version(text: &str) -> Version {
@@ -16,8 +16,7 @@ fn version(text: &str) -> Version {
 
 fn module(path: &str, version: &str) -> Result<ModuleVersion, String> {
     let path = ModulePath::parse(path).map_err(|e| e.to_string())?;
-    ModuleVersion::new(path, Version::parse(version).map_err(|e| e.to_string())?)
-        .map_err(|e| e.to_string())
+    ModuleVersion::new(path, Version::parse(version).map_err(|e| e.to_string())?).map_err(|e| e.to_string())
 }
 
 #[test]
@@ -64,14 +63,8 @@ fn module_paths() {
         let error = ModulePath::parse(path).unwrap_err().to_string();
         assert!(error.contains(reason), "{path}: {error}");
     }
-    assert_eq!(
-        split_path_version("example.com/m/v2"),
-        Some(("example.com/m", "/v2"))
-    );
-    assert_eq!(
-        split_path_version("gopkg.in/x.v2-unstable"),
-        Some(("gopkg.in/x", ".v2-unstable"))
-    );
+    assert_eq!(split_path_version("example.com/m/v2"), Some(("example.com/m", "/v2")));
+    assert_eq!(split_path_version("gopkg.in/x.v2-unstable"), Some(("gopkg.in/x", ".v2-unstable")));
     assert!(check_file_path("a/\u{e9} [x].go").is_ok() && check_file_path("-dash").is_ok());
     assert!(check_file_path("a/\u{2603}").is_err() && check_file_path("a:b").is_err());
 }
@@ -104,24 +97,10 @@ fn versions_belong_to_their_major_path() {
 #[test]
 fn escaping() {
     let burnt = module("github.com/BurntSushi/toml", "v1.2.3-RC1").unwrap();
-    assert_eq!(
-        burnt.proxy_path(FileKind::Zip),
-        "/github.com/!burnt!sushi/toml/@v/v1.2.3-!r!c1.zip"
-    );
-    assert_eq!(
-        burnt.path().list_path(),
-        "/github.com/!burnt!sushi/toml/@v/list"
-    );
-    assert_eq!(
-        burnt.path().latest_path(),
-        "/github.com/!burnt!sushi/toml/@latest"
-    );
-    assert_eq!(
-        EscapedPath::parse("github.com/!burnt!sushi/toml")
-            .unwrap()
-            .unescape(),
-        *burnt.path()
-    );
+    assert_eq!(burnt.proxy_path(FileKind::Zip), "/github.com/!burnt!sushi/toml/@v/v1.2.3-!r!c1.zip");
+    assert_eq!(burnt.path().list_path(), "/github.com/!burnt!sushi/toml/@v/list");
+    assert_eq!(burnt.path().latest_path(), "/github.com/!burnt!sushi/toml/@latest");
+    assert_eq!(EscapedPath::parse("github.com/!burnt!sushi/toml").unwrap().unescape(), *burnt.path());
     for bad in [
         "github.com/Burnt",
         "github.com/!",
@@ -165,10 +144,7 @@ fn versions_order_and_canonical_forms() {
     assert_eq!(version("v1").canonical().as_str(), "v1.0.0");
     assert_eq!(version("v1.2").canonical().as_str(), "v1.2.0");
     assert_eq!(version("v1.2.3+meta").canonical().as_str(), "v1.2.3");
-    assert_eq!(
-        version("v2.0.0+incompatible").canonical().as_str(),
-        "v2.0.0+incompatible"
-    );
+    assert_eq!(version("v2.0.0+incompatible").canonical().as_str(), "v2.0.0+incompatible");
     for bad in [
         "",
         "v",
@@ -190,62 +166,25 @@ fn versions_order_and_canonical_forms() {
 #[test]
 fn pseudo_versions() {
     for (text, base, timestamp, rev) in [
-        (
-            "v0.0.0-20240102030405-abcdefabcdef",
-            None,
-            "20240102030405",
-            "abcdefabcdef",
-        ),
-        (
-            "v1.2.4-0.20240102030405-abcdefabcdef",
-            Some("v1.2.3"),
-            "20240102030405",
-            "abcdefabcdef",
-        ),
-        (
-            "v1.2.10-0.20240102030405-abcdefabcdef",
-            Some("v1.2.9"),
-            "20240102030405",
-            "abcdefabcdef",
-        ),
-        (
-            "v1.2.3-pre.0.20240102030405-abc",
-            Some("v1.2.3-pre"),
-            "20240102030405",
-            "abc",
-        ),
-        (
-            "v2.0.1-0.20240102030405-abc+incompatible",
-            Some("v2.0.0+incompatible"),
-            "20240102030405",
-            "abc",
-        ),
+        ("v0.0.0-20240102030405-abcdefabcdef", None, "20240102030405", "abcdefabcdef"),
+        ("v1.2.4-0.20240102030405-abcdefabcdef", Some("v1.2.3"), "20240102030405", "abcdefabcdef"),
+        ("v1.2.10-0.20240102030405-abcdefabcdef", Some("v1.2.9"), "20240102030405", "abcdefabcdef"),
+        ("v1.2.3-pre.0.20240102030405-abc", Some("v1.2.3-pre"), "20240102030405", "abc"),
+        ("v2.0.1-0.20240102030405-abc+incompatible", Some("v2.0.0+incompatible"), "20240102030405", "abc"),
     ] {
         let version = version(text);
         let pseudo = version.pseudo().expect(text);
         assert_eq!((pseudo.timestamp, pseudo.rev), (timestamp, rev));
-        assert_eq!(
-            pseudo.base().map(|v| v.to_string()).as_deref(),
-            base,
-            "{text}"
-        );
+        assert_eq!(pseudo.base().map(|v| v.to_string()).as_deref(), base, "{text}");
     }
-    for text in [
-        "v1.2.3",
-        "v1.2.3-pre",
-        "v1.2.3-20240102030405-abc",
-        "v0.0.0-2024-abc",
-        "v1.2.4-1.20240102030405-abc",
-    ] {
+    for text in ["v1.2.3", "v1.2.3-pre", "v1.2.3-20240102030405-abc", "v0.0.0-2024-abc", "v1.2.4-1.20240102030405-abc"]
+    {
         assert!(version(text).pseudo().is_none(), "{text}");
     }
     let toolchain = version("v0.0.1-go1.21.13.linux-amd64");
     assert!(toolchain.pseudo().is_none());
     let parts = toolchain.toolchain().unwrap();
-    assert_eq!(
-        (parts.go, parts.os, parts.arch),
-        ("1.21.13", "linux", "amd64")
-    );
+    assert_eq!((parts.go, parts.os, parts.arch), ("1.21.13", "linux", "amd64"));
     assert!(version("v0.0.1").toolchain().is_none());
 }
 
@@ -269,31 +208,16 @@ fn go_versions() {
     ];
     // Before 1.21 a release without a patch is .0, which comes after its release candidates.
     for pair in ordered.windows(2) {
-        let (a, b) = (
-            GoVersion::parse(pair[0]).unwrap(),
-            GoVersion::parse(pair[1]).unwrap(),
-        );
+        let (a, b) = (GoVersion::parse(pair[0]).unwrap(), GoVersion::parse(pair[1]).unwrap());
         assert!(a < b, "{pair:?}");
     }
-    assert_eq!(
-        GoVersion::parse("1.20").unwrap(),
-        GoVersion::parse("1.20.0").unwrap()
-    );
-    assert_ne!(
-        GoVersion::parse("1.21").unwrap(),
-        GoVersion::parse("1.21.0").unwrap()
-    );
+    assert_eq!(GoVersion::parse("1.20").unwrap(), GoVersion::parse("1.20.0").unwrap());
+    assert_ne!(GoVersion::parse("1.21").unwrap(), GoVersion::parse("1.21.0").unwrap());
     assert_eq!(GoVersion::parse("1.21rc1").unwrap().language(), "1.21");
     for bad in ["", "go1.21", "1.", "1.021", "1.21.3rc1", "1.21-x", "v1.21"] {
         assert!(GoVersion::parse(bad).is_err(), "{bad}");
     }
-    assert_eq!(
-        Toolchain::parse("go1.21.13-custom")
-            .unwrap()
-            .version()
-            .as_str(),
-        "1.21.13"
-    );
+    assert_eq!(Toolchain::parse("go1.21.13-custom").unwrap().version().as_str(), "1.21.13");
     assert!(Toolchain::parse("default").is_err() && Toolchain::parse("go1.21/x").is_err());
 }
 
@@ -316,11 +240,7 @@ fn patterns() {
         ("*", "anything/at/all", true),
         (" example.com", "example.com", false),
     ] {
-        assert_eq!(
-            match_prefix_patterns(globs, target),
-            matches,
-            "{globs:?} {target:?}"
-        );
+        assert_eq!(match_prefix_patterns(globs, target), matches, "{globs:?} {target:?}");
     }
     for (pattern, name, matches) in [
         ("a*b*c", "axxbyyc", true),
@@ -345,7 +265,10 @@ fn patterns() {
 
 #[test]
 fn proxy_lists() {
-    let list = ProxyList::parse("https://user:secret@goproxy.example.com/go/?token=t|mirror.example.com,direct|https://u:p@never.example.com").unwrap();
+    let list = ProxyList::parse(
+        "https://user:secret@goproxy.example.com/go/?token=t|mirror.example.com,direct|https://u:p@never.example.com",
+    )
+    .unwrap();
     let entries = list.entries();
     assert_eq!(entries.len(), 3);
     assert_eq!(
@@ -358,28 +281,16 @@ fn proxy_lists() {
     assert_eq!(list.unreachable(), ["https://xxxxx@never.example.com"]);
     assert!(!format!("{list:?}").contains("secret") && !format!("{list:?}").contains("token"));
     let (url, _) = list.urls().next().unwrap();
-    assert_eq!(
-        (url.scheme(), url.host(), url.port_or_default()),
-        (Scheme::Https, "goproxy.example.com", 443)
-    );
+    assert_eq!((url.scheme(), url.host(), url.port_or_default()), (Scheme::Https, "goproxy.example.com", 443));
     assert_eq!(url.credentials(), Some(("user", Some("secret"))));
-    assert_eq!(
-        url.request_target("/a.b/@v/list"),
-        "/go/a.b/@v/list?token=t"
-    );
+    assert_eq!(url.request_target("/a.b/@v/list"), "/go/a.b/@v/list?token=t");
 
     let local = ProxyList::parse("http://[::1]:8080,file:///tmp/a%20b").unwrap();
     let urls: Vec<_> = local.urls().map(|(url, _)| url).collect();
-    assert_eq!(
-        (urls[0].host(), urls[0].port(), urls[0].authority().as_str()),
-        ("::1", Some(8080), "[::1]:8080")
-    );
+    assert_eq!((urls[0].host(), urls[0].port(), urls[0].authority().as_str()), ("::1", Some(8080), "[::1]:8080"));
     assert_eq!(urls[1].directory().as_deref(), Some("/tmp/a b"));
     assert_eq!(local.route("*.corp", "x.corp/y"), ModuleRoute::NoProxy);
-    assert_eq!(
-        local.route("*.corp", "x.com/y"),
-        ModuleRoute::List(local.entries())
-    );
+    assert_eq!(local.route("*.corp", "x.com/y"), ModuleRoute::List(local.entries()));
 
     for bad in [
         "https://user:se cret@goproxy.example.com",
@@ -397,14 +308,8 @@ fn go_sums() {
                 a.b/c v1.0.0 h1:aaa=\na.b/e v1.0.0 h1:one=\na.b/e v1.0.0 h1:two=\na.b/f v1.0.0 h2:zzz=\n\
                 a.b/g v1.0.0/go.mod h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=\n";
     let sum = GoSum::parse("go.sum", text.as_bytes()).unwrap();
-    let counts = SumCounts {
-        zip: 3,
-        go_mod: 2,
-        go_mod_only: 1,
-        several_hashes: 1,
-        duplicates: 1,
-        unknown_algorithm: 1,
-    };
+    let counts =
+        SumCounts { zip: 3, go_mod: 2, go_mod_only: 1, several_hashes: 1, duplicates: 1, unknown_algorithm: 1 };
     assert_eq!(sum.counts(), counts);
     assert_eq!(sum.zip_hashes("a.b/e", "v1.0.0"), ["h1:one=", "h1:two="]);
     let has = |path| {
@@ -417,37 +322,18 @@ fn go_sums() {
     assert_eq!(has("a.b/g"), (false, false));
 
     let error = GoSum::parse("go.sum", b"a b c\n\na b\n").unwrap_err();
-    assert_eq!(
-        error,
-        GoSumError::Malformed {
-            file: "go.sum".to_owned(),
-            line: 3,
-            fields: 2
-        }
-    );
+    assert_eq!(error, GoSumError::Malformed { file: "go.sum".to_owned(), line: 3, fields: 2 });
     let many: String = (0..100).map(|i| format!("a.b/c v1.0.0 h1:{i}\n")).collect();
-    assert!(
-        GoSum::parse("go.sum", many.as_bytes())
-            .unwrap_err()
-            .to_string()
-            .contains("go.sum:65")
-    );
+    assert!(GoSum::parse("go.sum", many.as_bytes()).unwrap_err().to_string().contains("go.sum:65"));
 }
 
 #[test]
 fn checksum_databases() {
-    let SumDb::On(db) = SumDb::parse("sum.golang.org").unwrap() else {
-        panic!("the default is on")
-    };
-    assert_eq!(
-        (db.name.as_str(), db.url.as_ref()),
-        ("sum.golang.org", None)
-    );
+    let SumDb::On(db) = SumDb::parse("sum.golang.org").unwrap() else { panic!("the default is on") };
+    assert_eq!((db.name.as_str(), db.url.as_ref()), ("sum.golang.org", None));
     assert_eq!(db.supported_path(), "/sumdb/sum.golang.org/supported");
     assert_eq!(SumDb::parse(&db.key).unwrap(), SumDb::On(db.clone()));
-    let SumDb::On(alias) = SumDb::parse("sum.golang.google.cn").unwrap() else {
-        panic!("the alias is on")
-    };
+    let SumDb::On(alias) = SumDb::parse("sum.golang.google.cn").unwrap() else { panic!("the alias is on") };
     assert_eq!(alias.name, "sum.golang.org");
     assert_eq!(alias.direct_url().host(), "sum.golang.google.cn");
     assert_eq!(SumDb::parse("off").unwrap(), SumDb::Off);
@@ -455,10 +341,7 @@ fn checksum_databases() {
         (" ", "missing GOSUMDB"),
         ("a b c", "too many fields"),
         ("other.example.com", "malformed verifier id"),
-        (
-            "sum.golang.org+033de0af+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
-            "invalid verifier hash",
-        ),
+        ("sum.golang.org+033de0af+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8", "invalid verifier hash"),
         ("sum.golang.org nothing", "missing scheme"),
     ] {
         let error = SumDb::parse(bad).unwrap_err().to_string();
@@ -475,25 +358,12 @@ fn checksum_databases() {
 
 #[test]
 fn info_files() {
-    let info = ModInfo::parse(
-        b"{\"Version\":\"v1.0.0\",\"Time\":\"2024-01-02T03:04:05Z\",\"Origin\":{\"VCS\":\"git\"}}",
-    )
-    .unwrap();
-    assert_eq!(
-        info.to_json(),
-        "{\"Version\":\"v1.0.0\",\"Time\":\"2024-01-02T03:04:05Z\"}"
-    );
-    assert_eq!(
-        ModInfo::parse(b"{\"Version\":\"v1.0.0\"}").unwrap().time,
-        None
-    );
-    for bad in [
-        "",
-        "{}",
-        "[]",
-        "{\"Version\":1}",
-        "{\"Version\":\"v1.0.0\",\"Time\":\"yesterday\"}",
-    ] {
+    let info =
+        ModInfo::parse(b"{\"Version\":\"v1.0.0\",\"Time\":\"2024-01-02T03:04:05Z\",\"Origin\":{\"VCS\":\"git\"}}")
+            .unwrap();
+    assert_eq!(info.to_json(), "{\"Version\":\"v1.0.0\",\"Time\":\"2024-01-02T03:04:05Z\"}");
+    assert_eq!(ModInfo::parse(b"{\"Version\":\"v1.0.0\"}").unwrap().time, None);
+    for bad in ["", "{}", "[]", "{\"Version\":1}", "{\"Version\":\"v1.0.0\",\"Time\":\"yesterday\"}"] {
         assert!(ModInfo::parse(bad.as_bytes()).is_err(), "{bad}");
     }
 }

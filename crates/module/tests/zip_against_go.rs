@@ -21,15 +21,10 @@ fn the_go_command_takes_our_zips_and_finds_our_hashes() {
         ("example.com/pseudo", "v0.0.0-20240102030405-abcdefabcdef"),
     ];
     let mut args = vec!["mod", "download", "-json"];
-    let names: Vec<String> = modules
-        .iter()
-        .map(|(path, version)| format!("{path}@{version}"))
-        .collect();
+    let names: Vec<String> = modules.iter().map(|(path, version)| format!("{path}@{version}")).collect();
     args.extend(names.iter().map(String::as_str));
-    let expected: Vec<(DirHash, DirHash)> = modules
-        .iter()
-        .map(|(path, version)| publish(dir.path(), path, version))
-        .collect();
+    let expected: Vec<(DirHash, DirHash)> =
+        modules.iter().map(|(path, version)| publish(dir.path(), path, version)).collect();
 
     let proxy = format!("file://{}", dir.path().join("proxy").display());
     let output = Command::new("go")
@@ -45,22 +40,13 @@ fn the_go_command_takes_our_zips_and_finds_our_hashes() {
         .env("GOMODCACHE", dir.path().join("cache"))
         .output()
         .expect("the go command must be on PATH for this test");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let said: Vec<Value> = serde_json::Deserializer::from_slice(&output.stdout)
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let said: Vec<Value> =
+        serde_json::Deserializer::from_slice(&output.stdout).into_iter().collect::<Result<_, _>>().unwrap();
     assert_eq!(said.len(), modules.len());
     for ((path, version), (zip, gomod)) in modules.iter().zip(expected) {
-        let said = said
-            .iter()
-            .find(|m| m["Path"] == **path && m["Version"] == **version)
-            .expect(path);
+        let said = said.iter().find(|m| m["Path"] == **path && m["Version"] == **version).expect(path);
         assert_eq!(said["Sum"], zip.to_string(), "{path}");
         assert_eq!(said["GoModSum"], gomod.to_string(), "{path}");
     }
@@ -68,11 +54,7 @@ fn the_go_command_takes_our_zips_and_finds_our_hashes() {
 
 /// Puts a module into the proxy directory; gives the hashes of its zip and of its go.mod.
 fn publish(dir: &Path, path: &str, version: &str) -> (DirHash, DirHash) {
-    let module = ModuleVersion::new(
-        ModulePath::parse(path).unwrap(),
-        Version::parse(version).unwrap(),
-    )
-    .unwrap();
+    let module = ModuleVersion::new(ModulePath::parse(path).unwrap(), Version::parse(version).unwrap()).unwrap();
     let gomod = format!("module {path}\n");
     let mut files = vec![
         ("z.go".to_owned(), b"package z\n".to_vec()),
@@ -84,23 +66,13 @@ fn publish(dir: &Path, path: &str, version: &str) -> (DirHash, DirHash) {
         files.insert(1, ("go.mod".to_owned(), gomod.clone().into_bytes()));
     }
     let zip = create_module_zip(&module, files).unwrap();
-    let info = ModInfo {
-        version: version.to_owned(),
-        time: Some("2024-01-02T03:04:05Z".parse().unwrap()),
-    };
-    for (kind, content) in [
-        (FileKind::Info, info.to_json().as_bytes()),
-        (FileKind::Mod, gomod.as_bytes()),
-        (FileKind::Zip, &zip),
-    ] {
-        let file = dir
-            .join("proxy")
-            .join(module.proxy_path(kind).trim_start_matches('/'));
+    let info = ModInfo { version: version.to_owned(), time: Some("2024-01-02T03:04:05Z".parse().unwrap()) };
+    for (kind, content) in
+        [(FileKind::Info, info.to_json().as_bytes()), (FileKind::Mod, gomod.as_bytes()), (FileKind::Zip, &zip)]
+    {
+        let file = dir.join("proxy").join(module.proxy_path(kind).trim_start_matches('/'));
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
     }
-    (
-        DirHash::of_zip(Cursor::new(&zip)).unwrap(),
-        DirHash::of_go_mod(gomod.as_bytes()),
-    )
+    (DirHash::of_zip(Cursor::new(&zip)).unwrap(), DirHash::of_go_mod(gomod.as_bytes()))
 }

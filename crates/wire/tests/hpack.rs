@@ -1,23 +1,16 @@
 //! HPACK: the examples of RFC 7541, appendix C, in both directions, round trips, and hostile blocks.
 
-use goferry_wire::hpack::{
-    Decoder, DecoderLimits, Encoder, HeaderField, HpackProblem, HuffmanError, Indexing,
-};
+use goferry_wire::hpack::{Decoder, DecoderLimits, Encoder, HeaderField, HpackProblem, HuffmanError, Indexing};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 fn fields(list: &[(&str, &str)]) -> Vec<HeaderField> {
-    list.iter()
-        .map(|(name, value)| HeaderField::new(*name, *value))
-        .collect()
+    list.iter().map(|(name, value)| HeaderField::new(*name, *value)).collect()
 }
 
 fn problem(decoder: &mut Decoder, block: &[u8]) -> (usize, HpackProblem) {
@@ -33,15 +26,9 @@ fn appendix_c_2_each_representation() {
     };
     let custom = decode("400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572");
     assert_eq!(custom, (fields(&[("custom-key", "custom-header")]), 55));
-    assert_eq!(
-        decode("040c 2f73 616d 706c 652f 7061 7468"),
-        (fields(&[(":path", "/sample/path")]), 0)
-    );
+    assert_eq!(decode("040c 2f73 616d 706c 652f 7061 7468"), (fields(&[(":path", "/sample/path")]), 0));
     let (list, size) = decode("1008 7061 7373 776f 7264 0673 6563 7265 74");
-    assert_eq!(
-        (&list[0].name[..], &list[0].value[..], list[0].sensitive),
-        (&b"password"[..], &b"secret"[..], true)
-    );
+    assert_eq!((&list[0].name[..], &list[0].value[..], list[0].sensitive), (&b"password"[..], &b"secret"[..], true));
     assert_eq!(size, 0);
     assert_eq!(format!("{:?}", list[0]), "\"password: (sensitive)\"");
     let mut out = Vec::new();
@@ -54,13 +41,8 @@ fn appendix_c_2_each_representation() {
 type Example<'a> = (&'a [(&'a str, &'a str)], &'a str, usize);
 
 fn both_ways(examples: &[Example<'_>], huffman: bool, table_size: u32) {
-    let mut decoder = Decoder::new(DecoderLimits {
-        table_size,
-        ..DecoderLimits::default()
-    });
-    let mut encoder = Encoder::new()
-        .with_huffman(huffman)
-        .with_indexing(Indexing::Incremental);
+    let mut decoder = Decoder::new(DecoderLimits { table_size, ..DecoderLimits::default() });
+    let mut encoder = Encoder::new().with_huffman(huffman).with_indexing(Indexing::Incremental);
     if table_size != 4096 {
         // The examples take the size as agreed upon: the update does not show in their blocks.
         encoder.set_table_size(table_size);
@@ -77,12 +59,7 @@ fn both_ways(examples: &[Example<'_>], huffman: bool, table_size: u32) {
 }
 
 const REQUESTS: [&[(&str, &str)]; 3] = [
-    &[
-        (":method", "GET"),
-        (":scheme", "http"),
-        (":path", "/"),
-        (":authority", "www.example.com"),
-    ],
+    &[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "www.example.com")],
     &[
         (":method", "GET"),
         (":scheme", "http"),
@@ -104,16 +81,9 @@ fn appendix_c_3_requests_without_huffman() {
     let blocks = [
         ("8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", 57),
         ("8286 84be 5808 6e6f 2d63 6163 6865", 110),
-        (
-            "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65",
-            164,
-        ),
+        ("8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65", 164),
     ];
-    let examples: Vec<Example<'_>> = REQUESTS
-        .iter()
-        .zip(blocks)
-        .map(|(l, (b, s))| (*l, b, s))
-        .collect();
+    let examples: Vec<Example<'_>> = REQUESTS.iter().zip(blocks).map(|(l, (b, s))| (*l, b, s)).collect();
     both_ways(&examples, false, 4096);
 }
 
@@ -122,16 +92,9 @@ fn appendix_c_4_requests_with_huffman() {
     let blocks = [
         ("8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff", 57),
         ("8286 84be 5886 a8eb 1064 9cbf", 110),
-        (
-            "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
-            164,
-        ),
+        ("8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf", 164),
     ];
-    let examples: Vec<Example<'_>> = REQUESTS
-        .iter()
-        .zip(blocks)
-        .map(|(l, (b, s))| (*l, b, s))
-        .collect();
+    let examples: Vec<Example<'_>> = REQUESTS.iter().zip(blocks).map(|(l, (b, s))| (*l, b, s)).collect();
     both_ways(&examples, true, 4096);
 }
 
@@ -154,10 +117,7 @@ const RESPONSES: [&[(&str, &str)]; 3] = [
         ("date", "Mon, 21 Oct 2013 20:13:22 GMT"),
         ("location", "https://www.example.com"),
         ("content-encoding", "gzip"),
-        (
-            "set-cookie",
-            "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1",
-        ),
+        ("set-cookie", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"),
     ],
 ];
 
@@ -177,11 +137,7 @@ fn appendix_c_5_responses_without_huffman_and_with_evictions() {
             215,
         ),
     ];
-    let examples: Vec<Example<'_>> = RESPONSES
-        .iter()
-        .zip(blocks)
-        .map(|(l, (b, s))| (*l, b, s))
-        .collect();
+    let examples: Vec<Example<'_>> = RESPONSES.iter().zip(blocks).map(|(l, (b, s))| (*l, b, s)).collect();
     both_ways(&examples, false, 256);
 }
 
@@ -200,60 +156,23 @@ fn appendix_c_6_responses_with_huffman_and_with_evictions() {
             215,
         ),
     ];
-    let examples: Vec<Example<'_>> = RESPONSES
-        .iter()
-        .zip(blocks)
-        .map(|(l, (b, s))| (*l, b, s))
-        .collect();
+    let examples: Vec<Example<'_>> = RESPONSES.iter().zip(blocks).map(|(l, (b, s))| (*l, b, s)).collect();
     both_ways(&examples, true, 256);
 }
 
 #[test]
 fn broken_blocks_are_named() {
     for (hex, offset, expected) in [
-        (
-            "80",
-            0,
-            HpackProblem::Index {
-                index: 0,
-                dynamic: 0,
-            },
-        ),
-        (
-            "82be",
-            1,
-            HpackProblem::Index {
-                index: 62,
-                dynamic: 0,
-            },
-        ),
+        ("80", 0, HpackProblem::Index { index: 0, dynamic: 0 }),
+        ("82be", 1, HpackProblem::Index { index: 62, dynamic: 0 }),
         ("82ff ffff ffff ff7f", 1, HpackProblem::IntegerTooLarge),
         ("8200 05 6162", 1, HpackProblem::Truncated),
         ("823f e21f", 1, HpackProblem::LateTableSize),
-        (
-            "3fe2 1f",
-            0,
-            HpackProblem::TableSize {
-                size: 4097,
-                limit: 4096,
-            },
-        ),
+        ("3fe2 1f", 0, HpackProblem::TableSize { size: 4097, limit: 4096 }),
         ("2020 20", 2, HpackProblem::ManyTableSizes),
-        (
-            "0481 ff",
-            0,
-            HpackProblem::Huffman(HuffmanError::LongPadding),
-        ),
-        (
-            "0481 00",
-            0,
-            HpackProblem::Huffman(HuffmanError::WrongPadding),
-        ),
-        (
-            "0484 ffff ffff",
-            0,
-            HpackProblem::Huffman(HuffmanError::Eos),
-        ),
+        ("0481 ff", 0, HpackProblem::Huffman(HuffmanError::LongPadding)),
+        ("0481 00", 0, HpackProblem::Huffman(HuffmanError::WrongPadding)),
+        ("0484 ffff ffff", 0, HpackProblem::Huffman(HuffmanError::Eos)),
     ] {
         let mut decoder = Decoder::default();
         let got = problem(&mut decoder, &bytes(hex));
@@ -268,20 +187,11 @@ fn a_small_block_cannot_become_a_large_list() {
     let mut block = vec![0x40, 1, b'a', 0x7f, 0xa1, 0x1e];
     block.extend(vec![b'x'; 127 + 0x21 + (0x1e << 7)]);
     block.extend([0xbe; 10_000]);
-    let limits = DecoderLimits {
-        list_size: 50_000,
-        ..DecoderLimits::default()
-    };
+    let limits = DecoderLimits { list_size: 50_000, ..DecoderLimits::default() };
     let (_, got) = problem(&mut Decoder::new(limits), &block);
     assert_eq!(got, HpackProblem::ListSize { limit: 50_000 });
     assert!(got.is_limit());
-    let (offset, got) = problem(
-        &mut Decoder::new(DecoderLimits {
-            fields: 3,
-            ..limits
-        }),
-        &[0x82; 4],
-    );
+    let (offset, got) = problem(&mut Decoder::new(DecoderLimits { fields: 3, ..limits }), &[0x82; 4]);
     assert_eq!((offset, got), (3, HpackProblem::Fields { limit: 3 }));
     assert_eq!(
         problem(&mut Decoder::new(limits), &bytes("00 7f ff ff 7f")).1,
@@ -293,10 +203,7 @@ fn a_small_block_cannot_become_a_large_list() {
 fn a_lowered_limit_has_to_be_followed() {
     let mut decoder = Decoder::default();
     decoder.set_table_size_limit(100);
-    assert_eq!(
-        problem(&mut decoder, &[0x82]),
-        (0, HpackProblem::MissingTableSize { limit: 100 })
-    );
+    assert_eq!(problem(&mut decoder, &[0x82]), (0, HpackProblem::MissingTableSize { limit: 100 }));
 
     let mut decoder = Decoder::default();
     let mut encoder = Encoder::new().with_indexing(Indexing::Incremental);
@@ -317,42 +224,21 @@ fn a_lowered_limit_has_to_be_followed() {
 
 fn field() -> impl Strategy<Value = HeaderField> {
     let name = prop_oneof![
-        prop::sample::select(vec![
-            ":method",
-            ":status",
-            ":path",
-            "accept",
-            "x-request-id",
-            "a"
-        ])
-        .prop_map(|name| name.as_bytes().to_vec()),
+        prop::sample::select(vec![":method", ":status", ":path", "accept", "x-request-id", "a"])
+            .prop_map(|name| name.as_bytes().to_vec()),
         vec(any::<u8>(), 0..30),
     ];
     let value = prop_oneof![
-        prop::sample::select(vec!["GET", "200", "/", "", "gzip"])
-            .prop_map(|value| value.as_bytes().to_vec()),
+        prop::sample::select(vec!["GET", "200", "/", "", "gzip"]).prop_map(|value| value.as_bytes().to_vec()),
         vec(any::<u8>(), 0..200),
         "[ -~]{0,40}".prop_map(String::into_bytes),
     ];
-    (name, value, any::<bool>()).prop_map(|(name, value, sensitive)| HeaderField {
-        name,
-        value,
-        sensitive,
-    })
+    (name, value, any::<bool>()).prop_map(|(name, value, sensitive)| HeaderField { name, value, sensitive })
 }
 
 fn encoder() -> impl Strategy<Value = Encoder> {
-    (
-        prop::sample::select(vec![
-            Indexing::Incremental,
-            Indexing::Without,
-            Indexing::Never,
-        ]),
-        any::<bool>(),
-    )
-        .prop_map(|(indexing, huffman)| {
-            Encoder::new().with_indexing(indexing).with_huffman(huffman)
-        })
+    (prop::sample::select(vec![Indexing::Incremental, Indexing::Without, Indexing::Never]), any::<bool>())
+        .prop_map(|(indexing, huffman)| Encoder::new().with_indexing(indexing).with_huffman(huffman))
 }
 
 proptest! {

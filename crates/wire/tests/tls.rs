@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use goferry_wire::tls::{
-    Alert, AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, ProtocolVersion,
-    RecordError, RecordHeader, RecordTap, ServerHello, TapEvent,
+    Alert, AlertDescription, AlertLevel, ClientHello, ContentType, HandshakeType, ProtocolVersion, RecordError,
+    RecordHeader, RecordTap, ServerHello, TapEvent,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,31 +18,11 @@ struct Seen {
 
 impl Seen {
     fn client_hello(&self) -> &ClientHello {
-        self.client
-            .1
-            .iter()
-            .find_map(|e| {
-                if let TapEvent::ClientHello(h) = e {
-                    Some(&**h)
-                } else {
-                    None
-                }
-            })
-            .unwrap()
+        self.client.1.iter().find_map(|e| if let TapEvent::ClientHello(h) = e { Some(&**h) } else { None }).unwrap()
     }
 
     fn server_hello(&self) -> &ServerHello {
-        self.server
-            .1
-            .iter()
-            .find_map(|e| {
-                if let TapEvent::ServerHello(h) = e {
-                    Some(&**h)
-                } else {
-                    None
-                }
-            })
-            .unwrap()
+        self.server.1.iter().find_map(|e| if let TapEvent::ServerHello(h) = e { Some(&**h) } else { None }).unwrap()
     }
 }
 
@@ -57,9 +37,7 @@ fn handshake(
     roots.add(key.cert.der().clone()).unwrap();
     let provider = rustls::crypto::ring::default_provider();
     let mut server_provider = provider.clone();
-    server_provider
-        .kx_groups
-        .retain(|group| server_groups.contains(&group.name()));
+    server_provider.kx_groups.retain(|group| server_groups.contains(&group.name()));
     let mut client = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[version])
         .unwrap()
@@ -75,20 +53,12 @@ fn handshake(
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.signing_key.serialize_der())),
         )
         .unwrap();
-    server.alpn_protocols = server_alpn
-        .iter()
-        .map(|protocol| protocol.as_bytes().to_vec())
-        .collect();
-    let mut client =
-        rustls::ClientConnection::new(Arc::new(client), "modules.test".try_into().unwrap())
-            .unwrap();
+    server.alpn_protocols = server_alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    let mut client = rustls::ClientConnection::new(Arc::new(client), "modules.test".try_into().unwrap()).unwrap();
     let mut server = rustls::ServerConnection::new(Arc::new(server)).unwrap();
 
     let side = || (RecordTap::new(), Vec::new(), Vec::new());
-    let mut seen = Seen {
-        client: side(),
-        server: side(),
-    };
+    let mut seen = Seen { client: side(), server: side() };
     let mut failed = false;
     for round in 0..8 {
         if round == 6 && !failed {
@@ -99,9 +69,7 @@ fn handshake(
         while client.wants_write() {
             client.write_tls(&mut bytes).unwrap();
         }
-        seen.client
-            .0
-            .push(&bytes, |event| seen.client.1.push(event));
+        seen.client.0.push(&bytes, |event| seen.client.1.push(event));
         seen.client.2.extend_from_slice(&bytes);
         let mut rest = &bytes[..];
         while !rest.is_empty() && !failed {
@@ -112,9 +80,7 @@ fn handshake(
         while server.wants_write() {
             server.write_tls(&mut bytes).unwrap();
         }
-        seen.server
-            .0
-            .push(&bytes, |event| seen.server.1.push(event));
+        seen.server.0.push(&bytes, |event| seen.server.1.push(event));
         seen.server.2.extend_from_slice(&bytes);
         let mut rest = &bytes[..];
         while !rest.is_empty() && !failed {
@@ -125,8 +91,7 @@ fn handshake(
     seen
 }
 
-const ALL_GROUPS: &[rustls::NamedGroup] =
-    &[rustls::NamedGroup::X25519, rustls::NamedGroup::secp256r1];
+const ALL_GROUPS: &[rustls::NamedGroup] = &[rustls::NamedGroup::X25519, rustls::NamedGroup::secp256r1];
 
 #[test]
 fn a_tls_1_2_handshake_is_followed_and_a_hello_request_after_it_is_noticed() {
@@ -150,79 +115,34 @@ fn a_tls_1_2_handshake_is_followed_and_a_hello_request_after_it_is_noticed() {
     // Type handshake, and encrypted.
     let request = [&[22, 3, 3, 0, 28][..], &[0xaa; 28]].concat();
     let events = seen.server.0.events(&request);
-    assert!(
-        matches!(
-            events[..],
-            [TapEvent::Record {
-                renegotiation: true,
-                ..
-            }]
-        ),
-        "{events:?}"
-    );
+    assert!(matches!(events[..], [TapEvent::Record { renegotiation: true, .. }]), "{events:?}");
     assert_eq!(seen.server.0.renegotiations(), 1);
 }
 
 #[test]
 fn a_tls_1_3_handshake_is_followed_with_and_without_a_retry() {
     let seen = handshake(&rustls::version::TLS13, ALL_GROUPS, &["h2"]);
-    assert_eq!(
-        seen.client_hello().newest_version(),
-        ProtocolVersion::TLS_1_3
-    );
+    assert_eq!(seen.client_hello().newest_version(), ProtocolVersion::TLS_1_3);
     assert_eq!(seen.client_hello().key_shares, [29]);
     let hello = seen.server_hello();
-    assert_eq!(
-        (hello.version(), hello.key_share),
-        (ProtocolVersion::TLS_1_3, Some(29))
-    );
+    assert_eq!((hello.version(), hello.key_share), (ProtocolVersion::TLS_1_3, Some(29)));
     assert_eq!(hello.alpn, None);
     assert_eq!(seen.server.0.renegotiations(), 0);
 
-    let seen = handshake(
-        &rustls::version::TLS13,
-        &[rustls::NamedGroup::secp256r1],
-        &["h2"],
-    );
+    let seen = handshake(&rustls::version::TLS13, &[rustls::NamedGroup::secp256r1], &["h2"]);
     assert!(seen.server_hello().is_hello_retry_request());
-    let hellos = seen
-        .server
-        .1
-        .iter()
-        .filter(|event| matches!(event, TapEvent::ServerHello(_)))
-        .count();
+    let hellos = seen.server.1.iter().filter(|event| matches!(event, TapEvent::ServerHello(_))).count();
     assert_eq!(hellos, 2);
-    assert_eq!(
-        (
-            seen.client.0.renegotiations(),
-            seen.server.0.renegotiations()
-        ),
-        (0, 0)
-    );
+    assert_eq!((seen.client.0.renegotiations(), seen.server.0.renegotiations()), (0, 0));
 }
 
 #[test]
 fn an_alert_in_the_clear_is_read() {
     let seen = handshake(&rustls::version::TLS12, ALL_GROUPS, &["h3"]);
-    let alert = seen.server.1.iter().find_map(|e| {
-        if let TapEvent::Record { alert, .. } = e {
-            *alert
-        } else {
-            None
-        }
-    });
+    let alert = seen.server.1.iter().find_map(|e| if let TapEvent::Record { alert, .. } = e { *alert } else { None });
     let alert = alert.expect("an alert");
-    assert_eq!(
-        alert,
-        Alert {
-            level: AlertLevel::FATAL,
-            description: AlertDescription::NO_APPLICATION_PROTOCOL
-        }
-    );
-    assert_eq!(
-        alert.to_string(),
-        "fatal alert no_application_protocol (120)"
-    );
+    assert_eq!(alert, Alert { level: AlertLevel::FATAL, description: AlertDescription::NO_APPLICATION_PROTOCOL });
+    assert_eq!(alert.to_string(), "fatal alert no_application_protocol (120)");
     assert_eq!(Alert::decode(alert.encode()), alert);
     assert_eq!(AlertDescription(200).to_string(), "(200)");
 }
@@ -230,81 +150,35 @@ fn an_alert_in_the_clear_is_read() {
 #[test]
 fn plain_http_is_not_tls() {
     let events = RecordTap::new().events(b"HTTP/1.1 400 Bad Request\r\n");
-    assert_eq!(
-        events,
-        [TapEvent::NotTls(RecordError::ContentType(*b"HTTP/"))]
-    );
-    let TapEvent::NotTls(error) = events[0] else {
-        panic!("{events:?}")
-    };
-    assert_eq!(
-        error.to_string(),
-        "not a TLS record: content type 72 in \"HTTP/\" (RFC 8446, section 5.1)"
-    );
-    assert_eq!(
-        RecordHeader::decode(&[22, 2, 0, 0, 0]),
-        Err(RecordError::Version([22, 2, 0, 0, 0]))
-    );
-    assert_eq!(
-        RecordHeader::decode(&[23, 3, 3, 0x48, 1]),
-        Err(RecordError::Length(0x4801))
-    );
+    assert_eq!(events, [TapEvent::NotTls(RecordError::ContentType(*b"HTTP/"))]);
+    let TapEvent::NotTls(error) = events[0] else { panic!("{events:?}") };
+    assert_eq!(error.to_string(), "not a TLS record: content type 72 in \"HTTP/\" (RFC 8446, section 5.1)");
+    assert_eq!(RecordHeader::decode(&[22, 2, 0, 0, 0]), Err(RecordError::Version([22, 2, 0, 0, 0])));
+    assert_eq!(RecordHeader::decode(&[23, 3, 3, 0x48, 1]), Err(RecordError::Length(0x4801)));
     assert!(RecordHeader::decode(&[23, 3, 3, 0x48, 0]).is_ok());
 }
 
 /// A ServerHello of TLS 1.2 with these extensions.
 fn server_hello(extensions: &[u8]) -> Vec<u8> {
     let length = (extensions.len() as u16).to_be_bytes();
-    [
-        &[3, 3][..],
-        &[7; 32],
-        &[0],
-        &[0xc0, 0x2f],
-        &[0],
-        &length,
-        extensions,
-    ]
-    .concat()
+    [&[3, 3][..], &[7; 32], &[0], &[0xc0, 0x2f], &[0], &length, extensions].concat()
 }
 
 #[test]
 fn broken_hellos_are_named_with_their_place() {
-    let hello = ServerHello::decode(&server_hello(&[
-        0xff, 1, 0, 1, 0, 0, 16, 0, 5, 0, 3, 2, b'h', b'2',
-    ]))
-    .unwrap();
+    let hello = ServerHello::decode(&server_hello(&[0xff, 1, 0, 1, 0, 0, 16, 0, 5, 0, 3, 2, b'h', b'2'])).unwrap();
     assert!(hello.secure_renegotiation);
     assert_eq!(hello.alpn.as_deref(), Some(&b"h2"[..]));
     assert_eq!(hello.extensions, [0xff01, 16]);
     // Without extensions, as servers of old.
-    assert_eq!(
-        ServerHello::decode(&server_hello(&[])[..38])
-            .unwrap()
-            .version(),
-        ProtocolVersion::TLS_1_2
-    );
+    assert_eq!(ServerHello::decode(&server_hello(&[])[..38]).unwrap().version(), ProtocolVersion::TLS_1_2);
     for (body, text) in [
         (vec![3], "TLS hello, octet 0: it ends inside: version"),
-        (
-            server_hello(&[])[..20].to_vec(),
-            "TLS hello, octet 2: it ends inside: random",
-        ),
-        (
-            server_hello(&[0, 16, 0, 9]),
-            "TLS hello, octet 44: it ends inside: extension",
-        ),
-        (
-            [server_hello(&[]), vec![1]].concat(),
-            "TLS hello, octet 40: octets are left after: extensions",
-        ),
-        (
-            server_hello(&[0, 16, 0, 2, 0, 0]),
-            "TLS hello, octet 44: a server has to choose exactly one protocol: ALPN",
-        ),
-        (
-            [&[3, 3][..], &[7; 32], &[33], &[0; 33]].concat(),
-            "TLS hello, octet 35: more than 32 octets: session id",
-        ),
+        (server_hello(&[])[..20].to_vec(), "TLS hello, octet 2: it ends inside: random"),
+        (server_hello(&[0, 16, 0, 9]), "TLS hello, octet 44: it ends inside: extension"),
+        ([server_hello(&[]), vec![1]].concat(), "TLS hello, octet 40: octets are left after: extensions"),
+        (server_hello(&[0, 16, 0, 2, 0, 0]), "TLS hello, octet 44: a server has to choose exactly one protocol: ALPN"),
+        ([&[3, 3][..], &[7; 32], &[33], &[0; 33]].concat(), "TLS hello, octet 35: more than 32 octets: session id"),
     ] {
         assert_eq!(ServerHello::decode(&body).unwrap_err().to_string(), text);
     }
@@ -315,10 +189,7 @@ fn a_client_certificate_request_of_tls_1_2_is_seen() {
     let record = [22, 3, 3, 0, 9, 13, 0, 0, 1, 0, 14, 0, 0, 0];
     let events = RecordTap::new().events(&record);
     let kind = HandshakeType::CERTIFICATE_REQUEST;
-    assert!(
-        events.contains(&TapEvent::Handshake { kind, length: 1 }),
-        "{events:?}"
-    );
+    assert!(events.contains(&TapEvent::Handshake { kind, length: 1 }), "{events:?}");
     assert_eq!(kind.to_string(), "certificate_request");
 }
 
@@ -340,27 +211,16 @@ fn records() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|(kind, body)| { [&[kind, 0, 0, body.len() as u8][..], &body].concat() }),
         Just([&[2, 0, 0, 40][..], &server_hello(&[])].concat()),
     ];
-    (
-        vec((content_type(), payload), 0..8),
-        vec(any::<u8>(), 0..10),
-    )
-        .prop_map(|(records, tail)| {
-            let mut bytes = Vec::new();
-            for (content_type, payload) in records {
-                let length = payload.len() as u16;
-                bytes.extend(
-                    RecordHeader {
-                        content_type,
-                        version: ProtocolVersion::TLS_1_2,
-                        length,
-                    }
-                    .encode(),
-                );
-                bytes.extend(payload);
-            }
-            bytes.extend(tail);
-            bytes
-        })
+    (vec((content_type(), payload), 0..8), vec(any::<u8>(), 0..10)).prop_map(|(records, tail)| {
+        let mut bytes = Vec::new();
+        for (content_type, payload) in records {
+            let length = payload.len() as u16;
+            bytes.extend(RecordHeader { content_type, version: ProtocolVersion::TLS_1_2, length }.encode());
+            bytes.extend(payload);
+        }
+        bytes.extend(tail);
+        bytes
+    })
 }
 
 proptest! {
@@ -402,17 +262,12 @@ fn damaged_real_hellos_never_panic() {
     let body = &first[9..5 + length];
     let hello = ClientHello::decode(body).unwrap();
     // Version, random, session id, cipher suites, compression methods (one of them).
-    let without_extensions =
-        2 + 32 + 1 + hello.session_id.len() + 2 + 2 * hello.cipher_suites.len() + 2;
+    let without_extensions = 2 + 32 + 1 + hello.session_id.len() + 2 + 2 * hello.cipher_suites.len() + 2;
     for end in 0..body.len() {
         // A hello may end before its extensions (RFC 5246, section 7.4.1.2): there is one place for that.
-        let whole =
-            ClientHello::decode(&body[..end]).is_ok_and(|hello| hello.extensions.is_empty());
+        let whole = ClientHello::decode(&body[..end]).is_ok_and(|hello| hello.extensions.is_empty());
         assert_eq!(whole, end == without_extensions, "cut at {end}");
-        assert!(
-            whole || ClientHello::decode(&body[..end]).is_err(),
-            "cut at {end}"
-        );
+        assert!(whole || ClientHello::decode(&body[..end]).is_err(), "cut at {end}");
     }
     for place in 0..body.len() {
         let mut damaged = body.to_vec();

@@ -11,13 +11,7 @@ use crate::workspace::{Workspace, WorkspaceError};
 const RULES: &str = "crates/diagnose/src/rules";
 const FAULTS: &str = "crates/lab/src/faults";
 /// Every page has these, in this order.
-const SECTIONS: [&str; 5] = [
-    "What is seen",
-    "Why Go behaves so",
-    "What it costs",
-    "Remedies",
-    "How to verify",
-];
+const SECTIONS: [&str; 5] = ["What is seen", "Why Go behaves so", "What it costs", "Remedies", "How to verify"];
 /// Files among the rules that are none, and what the faults' folder has besides faults.
 const NOT_RULES: [&str; 4] = ["mod", "draft", "judge", "shared"];
 const NOT_FAULTS: [&str; 1] = ["tests"];
@@ -29,16 +23,10 @@ fn file_of(id: Id) -> String {
 /// Each id has its three files.
 pub(super) fn trios(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let mut problems = Problems::new();
-    let caused: BTreeSet<&str> = faults::all()
-        .iter()
-        .flat_map(|fault| fault.findings)
-        .map(|finding| finding.id)
-        .collect();
+    let caused: BTreeSet<&str> =
+        faults::all().iter().flat_map(|fault| fault.findings).map(|finding| finding.id).collect();
     let mut server_tests = String::new();
-    for file in files
-        .iter()
-        .filter(|file| file.contains("/tests/servers") && file.ends_with(".rs"))
-    {
+    for file in files.iter().filter(|file| file.contains("/tests/servers") && file.ends_with(".rs")) {
         server_tests += &workspace.read(file)?;
     }
     for &id in Id::ALL {
@@ -52,15 +40,11 @@ pub(super) fn trios(workspace: &Workspace, files: &[String]) -> Result<Problems,
             problems.push(format!("{}: is not there, and {id} has no page", id.page()));
         }
         if !caused.contains(id.as_str()) && !server_tests.contains(&format!("\"{id}\"")) {
-            problems.push(format!(
-                "{FAULTS}: no fault causes {id}, and no test with a real server names it"
-            ));
+            problems.push(format!("{FAULTS}: no fault causes {id}, and no test with a real server names it"));
         }
     }
     for unknown in caused.iter().filter(|id| Id::parse(id).is_none()) {
-        problems.push(format!(
-            "{FAULTS}: a fault causes {unknown:?}, which is no id"
-        ));
+        problems.push(format!("{FAULTS}: a fault causes {unknown:?}, which is no id"));
     }
     Ok(problems)
 }
@@ -72,16 +56,11 @@ fn page(id: Id, text: &str) -> Problems {
     if text.lines().next() != Some(&format!("# {id}")) {
         problems.push(format!("{name}: does not begin with the line \"# {id}\""));
     }
-    let headings: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("## "))
-        .collect();
+    let headings: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     let mut rest = headings.iter();
     for section in SECTIONS {
         if !rest.any(|heading| *heading == section) {
-            problems.push(format!(
-                "{name}: the section \"{section}\" is missing or out of order"
-            ));
+            problems.push(format!("{name}: the section \"{section}\" is missing or out of order"));
             break;
         }
     }
@@ -110,36 +89,24 @@ pub(super) fn orphans(workspace: &Workspace, files: &[String]) -> Result<Problem
             problems.push(format!("{file}: crates/lab/src/faults.rs does not name it"));
         }
     }
-    for page in files
-        .iter()
-        .filter_map(|file| file.strip_prefix("docs/findings/")?.strip_suffix(".md"))
-    {
+    for page in files.iter().filter_map(|file| file.strip_prefix("docs/findings/")?.strip_suffix(".md")) {
         if page != "README" && Id::parse(page).is_none() {
-            problems.push(format!(
-                "docs/findings/{page}.md: there is no finding of this name"
-            ));
+            problems.push(format!("docs/findings/{page}.md: there is no finding of this name"));
         }
     }
     Ok(problems)
 }
 
 /// The Rust files directly in `folder`, with their stems.
-fn modules_in<'a>(
-    files: &'a [String],
-    folder: &str,
-) -> impl Iterator<Item = (&'a String, &'a str)> {
+fn modules_in<'a>(files: &'a [String], folder: &str) -> impl Iterator<Item = (&'a String, &'a str)> {
     files.iter().filter_map(move |file| {
-        let stem = file
-            .strip_prefix(folder)?
-            .strip_prefix('/')?
-            .strip_suffix(".rs")?;
+        let stem = file.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".rs")?;
         (!stem.contains('/')).then_some((file, stem))
     })
 }
 
 fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .any(|found| found == word)
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
 /// The table of the findings has a row for each id, in order, with its title.
@@ -151,11 +118,9 @@ pub(super) fn index(workspace: &Workspace, _: &[String]) -> Result<Problems, Wor
     let differs = rows.iter().zip(&wanted).find(|(row, wanted)| row != wanted);
     Ok(match differs {
         Some((row, wanted)) => vec![format!("{name}: has {row:?} where {wanted:?} belongs")],
-        None if rows.len() != wanted.len() => vec![format!(
-            "{name}: has {} findings, there are {}",
-            rows.len(),
-            wanted.len()
-        )],
+        None if rows.len() != wanted.len() => {
+            vec![format!("{name}: has {} findings, there are {}", rows.len(), wanted.len())]
+        }
         None => Problems::new(),
     })
 }
@@ -178,10 +143,7 @@ mod tests {
             row("| [dns-slow](dns-slow.md) | Name resolution is slow | warning | x |"),
             Some(("dns-slow", "Name resolution is slow"))
         );
-        assert_eq!(
-            row("| [dns-slow](dns-failing.md) | Name resolution is slow | warning | x |"),
-            None
-        );
+        assert_eq!(row("| [dns-slow](dns-failing.md) | Name resolution is slow | warning | x |"), None);
         assert_eq!(row("| id | title | severity | in one line |"), None);
     }
 

@@ -6,10 +6,7 @@ use super::Problems;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// Each relative link leads to a file or folder of the checkout, and each anchor to a heading.
-pub(super) fn markdown(
-    workspace: &Workspace,
-    files: &[String],
-) -> Result<Problems, WorkspaceError> {
+pub(super) fn markdown(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let mut problems = Problems::new();
     for file in files.iter().filter(|file| file.ends_with(".md")) {
         let text = workspace.read(file)?;
@@ -31,21 +28,12 @@ fn dead(
     if link.contains("://") || link.starts_with("mailto:") {
         return Ok(None);
     }
-    let (path, anchor) = link
-        .split_once('#')
-        .map_or((link, None), |(path, anchor)| (path, Some(anchor)));
-    let target = if path.is_empty() {
-        Some(file.to_owned())
-    } else {
-        resolve(file, path)
-    };
+    let (path, anchor) = link.split_once('#').map_or((link, None), |(path, anchor)| (path, Some(anchor)));
+    let target = if path.is_empty() { Some(file.to_owned()) } else { resolve(file, path) };
     let Some(target) = target else {
         return Ok(Some("leaves the checkout"));
     };
-    let is_folder = target.is_empty()
-        || files
-            .iter()
-            .any(|known| known.starts_with(&format!("{target}/")));
+    let is_folder = target.is_empty() || files.iter().any(|known| known.starts_with(&format!("{target}/")));
     if !is_folder && !files.contains(&target) {
         return Ok(Some("leads nowhere"));
     }
@@ -56,9 +44,8 @@ fn dead(
         return Ok(None);
     }
     let text = workspace.read(&target)?;
-    let found = prose(&text)
-        .filter(|line| line.starts_with('#'))
-        .any(|line| slug(line.trim_start_matches('#')) == anchor);
+    let found =
+        prose(&text).filter(|line| line.starts_with('#')).any(|line| slug(line.trim_start_matches('#')) == anchor);
     Ok((!found).then_some("leads to no heading"))
 }
 
@@ -117,10 +104,7 @@ fn links(text: &str) -> Vec<String> {
 
 /// A heading's anchor, as the usual renderers make it.
 fn slug(heading: &str) -> String {
-    let kept = heading
-        .trim()
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
@@ -136,10 +120,7 @@ mod tests {
 
     #[test]
     fn a_link_is_seen_from_its_file() {
-        assert_eq!(
-            resolve("docs/findings/a.md", "../b.md").as_deref(),
-            Some("docs/b.md")
-        );
+        assert_eq!(resolve("docs/findings/a.md", "../b.md").as_deref(), Some("docs/b.md"));
         assert_eq!(resolve("README.md", "docs/").as_deref(), Some("docs"));
         assert_eq!(resolve("docs/a.md", "..").as_deref(), Some(""));
         assert_eq!(resolve("README.md", "../secret"), None);
@@ -148,9 +129,6 @@ mod tests {
 
     #[test]
     fn anchors_are_made_as_usual() {
-        assert_eq!(
-            slug(" What it does not do (yet)"),
-            "what-it-does-not-do-yet"
-        );
+        assert_eq!(slug(" What it does not do (yet)"), "what-it-does-not-do-yet");
     }
 }

@@ -16,41 +16,17 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("goferry-module", &[]),
     ("goferry-env", &["goferry-module"]),
     ("goferry-net", &["goferry-module", "goferry-wire"]),
-    (
-        "goferry-diagnose",
-        &[
-            "goferry-env",
-            "goferry-module",
-            "goferry-net",
-            "goferry-wire",
-        ],
-    ),
+    ("goferry-diagnose", &["goferry-env", "goferry-module", "goferry-net", "goferry-wire"]),
     // Never net: a shared bug must not hide.
     ("goferry-lab", &["goferry-module", "goferry-wire"]),
-    (
-        "goferry",
-        &[
-            "goferry-diagnose",
-            "goferry-env",
-            "goferry-lab",
-            "goferry-module",
-        ],
-    ),
+    ("goferry", &["goferry-diagnose", "goferry-env", "goferry-lab", "goferry-module"]),
 ];
 
 /// Each page of evidence names the command that made it.
-pub(super) fn evidence(
-    workspace: &Workspace,
-    files: &[String],
-) -> Result<Problems, WorkspaceError> {
+pub(super) fn evidence(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let mut problems = Problems::new();
-    for file in files
-        .iter()
-        .filter(|file| file.starts_with("docs/evidence/") && file.ends_with(".md"))
-    {
-        let name = file
-            .trim_start_matches("docs/evidence/")
-            .trim_end_matches(".md");
+    for file in files.iter().filter(|file| file.starts_with("docs/evidence/") && file.ends_with(".md")) {
+        let name = file.trim_start_matches("docs/evidence/").trim_end_matches(".md");
         let text = workspace.read(file)?;
         let header = format!("{GENERATED} {name}`");
         if name != "README" && !text.lines().take(6).any(|line| line.contains(&header)) {
@@ -63,15 +39,10 @@ pub(super) fn evidence(
 /// Each JSON file parses; a schema says where it belongs.
 pub(super) fn json(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let mut problems = Problems::new();
-    for file in files
-        .iter()
-        .filter(|file| file.ends_with(".json") && !file.starts_with("fuzz/"))
-    {
+    for file in files.iter().filter(|file| file.ends_with(".json") && !file.starts_with("fuzz/")) {
         match serde_json::from_str::<serde_json::Value>(&workspace.read(file)?) {
             Err(error) => problems.push(format!("{file}: {error}")),
-            Ok(value)
-                if file.starts_with("docs/schema/") && value["$schema"].as_str().is_none() =>
-            {
+            Ok(value) if file.starts_with("docs/schema/") && value["$schema"].as_str().is_none() => {
                 problems.push(format!("{file}: has no $schema"));
             }
             Ok(_) => {}
@@ -83,16 +54,11 @@ pub(super) fn json(workspace: &Workspace, files: &[String]) -> Result<Problems, 
 /// Source and prose of more than 1,000 lines have a reason.
 pub(super) fn long(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let mut problems = Problems::new();
-    for file in files
-        .iter()
-        .filter(|file| file.ends_with(".rs") || file.ends_with(".md"))
-    {
+    for file in files.iter().filter(|file| file.ends_with(".rs") || file.ends_with(".md")) {
         let text = workspace.read(file)?;
         let lines = text.lines().count();
         if lines > LINES && !text.lines().take(40).any(|line| line.contains(EXCUSE)) {
-            problems.push(format!(
-                "{file}: {lines} lines; split it, or say near its top \"{EXCUSE}…\""
-            ));
+            problems.push(format!("{file}: {lines} lines; split it, or say near its top \"{EXCUSE}…\""));
         }
     }
     Ok(problems)
@@ -101,11 +67,8 @@ pub(super) fn long(workspace: &Workspace, files: &[String]) -> Result<Problems, 
 /// No file knows where this checkout, this target folder or this home lie.
 pub(super) fn machine(workspace: &Workspace, files: &[String]) -> Result<Problems, WorkspaceError> {
     let home = env::var("HOME").unwrap_or_default();
-    let mut places = vec![
-        workspace.root.display().to_string(),
-        workspace.target.display().to_string(),
-        format!("{home}/"),
-    ];
+    let mut places =
+        vec![workspace.root.display().to_string(), workspace.target.display().to_string(), format!("{home}/")];
     // Too short to mean anything: a container's checkout at /src, a home of / or /root.
     places.retain(|place| place.trim_matches('/').contains('/'));
     let mut problems = Problems::new();
@@ -122,11 +85,7 @@ pub(super) fn machine(workspace: &Workspace, files: &[String]) -> Result<Problem
 
 /// Each room uses only what lies below it.
 pub(super) fn rooms(workspace: &Workspace, _: &[String]) -> Result<Problems, WorkspaceError> {
-    Ok(workspace
-        .depends
-        .iter()
-        .flat_map(|(name, uses)| above(name, uses))
-        .collect())
+    Ok(workspace.depends.iter().flat_map(|(name, uses)| above(name, uses)).collect())
 }
 
 fn above(name: &str, uses: &[String]) -> Problems {
@@ -134,14 +93,10 @@ fn above(name: &str, uses: &[String]) -> Problems {
         return Problems::new();
     }
     match ROOMS.iter().find(|room| room.0 == name) {
-        None => vec![format!(
-            "{name}: xtask/src/check/places.rs does not know this room"
-        )],
+        None => vec![format!("{name}: xtask/src/check/places.rs does not know this room")],
         Some((_, may)) => {
             let wrong = uses.iter().filter(|used| !may.contains(&used.as_str()));
-            wrong
-                .map(|used| format!("{name}: may not use {used}"))
-                .collect()
+            wrong.map(|used| format!("{name}: may not use {used}")).collect()
         }
     }
 }
@@ -152,14 +107,8 @@ mod tests {
 
     #[test]
     fn the_lab_may_not_use_net() {
-        assert_eq!(
-            above("goferry-lab", &["goferry-net".to_owned()]),
-            ["goferry-lab: may not use goferry-net"]
-        );
-        assert_eq!(
-            above("goferry-lab", &["goferry-wire".to_owned()]),
-            Problems::new()
-        );
+        assert_eq!(above("goferry-lab", &["goferry-net".to_owned()]), ["goferry-lab: may not use goferry-net"]);
+        assert_eq!(above("goferry-lab", &["goferry-wire".to_owned()]), Problems::new());
         assert_eq!(above("goferry-new", &[]).len(), 1);
     }
 }

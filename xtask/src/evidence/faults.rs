@@ -149,7 +149,9 @@ fn table(rows: &[Row]) -> String {
                 let shown: Vec<String> = diagnosis
                     .findings
                     .iter()
-                    .filter(|(id, severity)| severity != "info" || row.fault.findings.iter().any(|wanted| wanted.id == *id))
+                    .filter(|(id, severity)| {
+                        severity != "info" || row.fault.findings.iter().any(|wanted| wanted.id == *id)
+                    })
                     .map(|(id, severity)| format!("{severity} `{id}`"))
                     .collect();
                 let shown = if shown.is_empty() { "nothing wrong".to_owned() } else { shown.join(", ") };

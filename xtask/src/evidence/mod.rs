@@ -21,9 +21,7 @@ type Make = fn(&Path) -> Result<(), String>;
 
 const TABLES: &[(&str, Make)] = &[
     ("faults", |out| faults::run(out).map_err(|error| error.to_string())),
-    ("prediction", |out| {
-        prediction::run(out).map_err(|error| error.to_string())
-    }),
+    ("prediction", |out| prediction::run(out).map_err(|error| error.to_string())),
     ("servers", |out| servers::run(out).map_err(|error| error.to_string())),
 ];
 

@@ -13,9 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use goferry_diagnose::price::{
-    self, Client, Congestion, HostCosts, PriceInputs, Project, Protocol,
-};
+use goferry_diagnose::price::{self, Client, Congestion, HostCosts, PriceInputs, Project, Protocol};
 use goferry_lab::certs::{Authority, CertError};
 use goferry_lab::go_client::{GoClient, GoClientError};
 use goferry_lab::link::{Link, LinkError};
@@ -94,18 +92,8 @@ pub(crate) struct Cell {
 impl Cell {
     fn name(&self) -> String {
         let protocol = if self.http2 { "h2" } else { "http/1.1" };
-        let Cell {
-            rtt_ms,
-            procs,
-            modules,
-            loss,
-            congestion,
-            ..
-        } = self;
-        format!(
-            "{rtt_ms} ms, {procs} procs, {protocol}, {modules} modules, {} % loss, {congestion}",
-            loss * 100.0
-        )
+        let Cell { rtt_ms, procs, modules, loss, congestion, .. } = self;
+        format!("{rtt_ms} ms, {procs} procs, {protocol}, {modules} modules, {} % loss, {congestion}", loss * 100.0)
     }
 }
 
@@ -146,14 +134,7 @@ pub(crate) fn cells() -> Vec<Cell> {
         for procs in [2, 8] {
             for http2 in [true, false] {
                 for modules in [50, 200] {
-                    cells.push(Cell {
-                        rtt_ms,
-                        procs,
-                        http2,
-                        modules,
-                        loss: 0.0,
-                        congestion: "cubic",
-                    });
+                    cells.push(Cell { rtt_ms, procs, http2, modules, loss: 0.0, congestion: "cubic" });
                 }
             }
         }
@@ -161,14 +142,7 @@ pub(crate) fn cells() -> Vec<Cell> {
     for http2 in [true, false] {
         for congestion in ["cubic", "bbr"] {
             for loss in [0.001, 0.01] {
-                cells.push(Cell {
-                    rtt_ms: 50,
-                    procs: 8,
-                    http2,
-                    modules: 200,
-                    loss,
-                    congestion,
-                });
+                cells.push(Cell { rtt_ms: 50, procs: 8, http2, modules: 200, loss, congestion });
             }
         }
     }
@@ -184,29 +158,19 @@ pub(crate) fn run(out: &Path) -> Result<(), PredictionError> {
     for cell in cells() {
         let measured = measure(&cell)?;
         let predicted = price::predict(&measured.inputs).total.as_secs_f64();
-        say!(
-            "    {}: {:.2} s, predicted {predicted:.2} s",
-            cell.name(),
-            measured.wall()
-        );
+        say!("    {}: {:.2} s, predicted {predicted:.2} s", cell.name(), measured.wall());
         rows.push((cell, measured));
     }
     fs::create_dir_all(out).map_err(doing("making the folder of the evidence"))?;
-    fs::write(out.join("prediction.md"), table::render(&rows))
-        .map_err(doing("writing prediction.md"))
+    fs::write(out.join("prediction.md"), table::render(&rows)).map_err(doing("writing prediction.md"))
 }
 
 /// Runs the go command two or three times in one cell.
 pub(crate) fn measure(cell: &Cell) -> Result<Measured, PredictionError> {
-    let universe = Universe::builder()
-        .modules(cell.modules as usize)
-        .zip_size(ZipSize::Fixed(ZIP_BYTES))
-        .build();
+    let universe = Universe::builder().modules(cell.modules as usize).zip_size(ZipSize::Fixed(ZIP_BYTES)).build();
     let universe = Arc::new(universe);
     let project = TempDir::new().map_err(doing("making the project's folder"))?;
-    universe
-        .write_project(project.path(), &ProjectSpec::default())
-        .map_err(doing("writing the project"))?;
+    universe.write_project(project.path(), &ProjectSpec::default()).map_err(doing("writing the project"))?;
     let authority = Authority::new("goferry lab")?;
     let roots = project.path().join("ca.pem");
     authority.write_pem(&roots)?;
@@ -222,54 +186,31 @@ pub(crate) fn measure(cell: &Cell) -> Result<Measured, PredictionError> {
             .build()?;
         let host = link.server_addr().to_string();
         let transport = Transport::Tls(TlsOptions {
-            alpn: if cell.http2 {
-                vec!["h2", "http/1.1"]
-            } else {
-                vec!["http/1.1"]
-            },
+            alpn: if cell.http2 { vec!["h2", "http/1.1"] } else { vec!["http/1.1"] },
             ..TlsOptions::default()
         });
         let origin = link.in_server(|| {
-            let listener = TcpListener::bind((link.server_addr(), 0))
-                .map_err(doing("listening across the link"))?;
-            let identity = Identity {
-                authority: &authority,
-                hosts: &[&host],
-            };
-            let behaviour = Behaviour {
-                transport,
-                ..Behaviour::default()
-            };
-            Ok::<_, PredictionError>(Origin::start(
-                behaviour,
-                Arc::clone(&universe),
-                Some(identity),
-                listener,
-            )?)
+            let listener = TcpListener::bind((link.server_addr(), 0)).map_err(doing("listening across the link"))?;
+            let identity = Identity { authority: &authority, hosts: &[&host] };
+            let behaviour = Behaviour { transport, ..Behaviour::default() };
+            Ok::<_, PredictionError>(Origin::start(behaviour, Arc::clone(&universe), Some(identity), listener)?)
         })??;
         let rtt = round_trip(&link, &origin)?;
         // The last of those connections arrives half a round trip later.
         std::thread::sleep(2 * rtt);
         let before = origin.snapshot();
         let cache = memory_folder()?;
-        let run = GoClient::new(
-            GO.parse()
-                .map_err(|_| PredictionError::Version(GO.to_owned()))?,
-        )
-        .dir(project.path())
-        .goproxy(format!("https://{}", origin.address()))
-        .ssl_cert_file(&roots)
-        .gomaxprocs(cell.procs)
-        .env("GOMODCACHE", cache.path())
-        .deadline(DEADLINE)
-        .run_on(&link)?;
+        let run = GoClient::new(GO.parse().map_err(|_| PredictionError::Version(GO.to_owned()))?)
+            .dir(project.path())
+            .goproxy(format!("https://{}", origin.address()))
+            .ssl_cert_file(&roots)
+            .gomaxprocs(cell.procs)
+            .env("GOMODCACHE", cache.path())
+            .deadline(DEADLINE)
+            .run_on(&link)?;
         if !run.succeeded() {
             let stderr = run.stderr.lines().take(3).collect::<Vec<_>>().join("; ");
-            return Err(PredictionError::Failed {
-                cell: cell.name(),
-                outcome: run.outcome.to_string(),
-                stderr,
-            });
+            return Err(PredictionError::Failed { cell: cell.name(), outcome: run.outcome.to_string(), stderr });
         }
         let after = origin.snapshot();
         walls.push(run.wall.as_secs_f64());
@@ -289,35 +230,21 @@ pub(crate) fn measure(cell: &Cell) -> Result<Measured, PredictionError> {
 }
 
 fn noisy(walls: &[f64]) -> bool {
-    let (low, high) = walls
-        .iter()
-        .fold((f64::MAX, 0.0f64), |(l, h), w| (l.min(*w), h.max(*w)));
+    let (low, high) = walls.iter().fold((f64::MAX, 0.0f64), |(l, h), w| (l.min(*w), h.max(*w)));
     high - low > NOISE * high
 }
 
 /// The module cache lies in memory, where the system has such a place: a disk's mood is not what is measured here.
 fn memory_folder() -> Result<TempDir, PredictionError> {
     let shared = Path::new("/dev/shm");
-    let made = if shared.is_dir() {
-        TempDir::with_prefix_in("goferry-evidence-", shared)
-    } else {
-        TempDir::new()
-    };
+    let made = if shared.is_dir() { TempDir::with_prefix_in("goferry-evidence-", shared) } else { TempDir::new() };
     made.map_err(doing("making the module cache's folder"))
 }
 
 fn phases(seen: &Snapshot) -> [f64; 2] {
-    let start = seen
-        .log
-        .iter()
-        .map(|request| request.at)
-        .fold(f64::INFINITY, f64::min);
+    let start = seen.log.iter().map(|request| request.at).fold(f64::INFINITY, f64::min);
     ["mod", "info"].map(|kind| {
-        seen.log
-            .iter()
-            .filter(|request| request.kind == kind)
-            .map(|request| request.at - start)
-            .fold(0.0, f64::max)
+        seen.log.iter().filter(|request| request.kind == kind).map(|request| request.at - start).fold(0.0, f64::max)
     })
 }
 
@@ -341,37 +268,18 @@ fn round_trip(link: &Link, origin: &OriginHandle) -> Result<Duration, Prediction
 /// What a diagnosis would know: the project from go.mod, go.sum and the sizes of its zips, the round trip as measured, capacity, loss
 /// and the sender's congestion control as the link was told, and everything else as it is by default.
 fn inputs(cell: &Cell, rtt: Duration, universe: &Universe) -> PriceInputs {
-    let zips = universe
-        .modules()
-        .iter()
-        .map(|module| module.zip.len() as u64)
-        .collect();
+    let zips = universe.modules().iter().map(|module| module.zip.len() as u64).collect();
     let cpus = std::thread::available_parallelism().map_or(2, |n| n.get() as u32);
     PriceInputs {
-        project: Project {
-            zips,
-            ..Project::uniform(cell.modules, ZIP_BYTES as u64)
-        },
-        client: Client {
-            gomaxprocs: cell.procs,
-            num_cpu: cpus,
-            go_minor: 27,
-        },
+        project: Project { zips, ..Project::uniform(cell.modules, ZIP_BYTES as u64) },
+        client: Client { gomaxprocs: cell.procs, num_cpu: cpus, go_minor: 27 },
         path: price::Path {
             rtt,
-            protocol: if cell.http2 {
-                Protocol::Http2
-            } else {
-                Protocol::Http1 { keep_alive: true }
-            },
+            protocol: if cell.http2 { Protocol::Http2 } else { Protocol::Http1 { keep_alive: true } },
             max_concurrent_streams: 250,
             bandwidth: Some(RATE_BITS as f64),
             loss: cell.loss,
-            congestion: if cell.congestion == "bbr" {
-                Congestion::Bbr
-            } else {
-                Congestion::Cubic
-            },
+            congestion: if cell.congestion == "bbr" { Congestion::Bbr } else { Congestion::Cubic },
             ..price::Path::default()
         },
         costs: HostCosts::in_memory(),

@@ -12,15 +12,7 @@ use serde::Deserialize;
 /// The variable that names the file the tests write rows into.
 const FILE: &str = "GOFERRY_SERVERS_EVIDENCE";
 /// Programs, in the table's order.
-const ORDER: [&str; 7] = [
-    "nginx",
-    "HAProxy",
-    "Caddy",
-    "Envoy",
-    "Squid",
-    "mitmproxy",
-    "tinyproxy",
-];
+const ORDER: [&str; 7] = ["nginx", "HAProxy", "Caddy", "Envoy", "Squid", "mitmproxy", "tinyproxy"];
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +57,7 @@ pub(crate) fn run(out: &Path) -> Result<(), ServersError> {
     let file = folder.path().join("rows");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let tests = Command::new(cargo)
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            "goferry",
-            "--test",
-            "servers",
-        ])
+        .args(["test", "--quiet", "--package", "goferry", "--test", "servers"])
         .env(FILE, &file)
         .output()?;
     if !tests.status.success() {
@@ -92,14 +77,9 @@ pub(crate) fn run(out: &Path) -> Result<(), ServersError> {
 }
 
 fn table(rows: &[Row]) -> String {
-    let versions: BTreeMap<&str, &str> = rows
-        .iter()
-        .map(|row| (row.program.as_str(), row.version.as_str()))
-        .collect();
-    let versions: Vec<String> = ORDER
-        .iter()
-        .filter_map(|name| Some(format!("{name} {}", versions.get(name)?)))
-        .collect();
+    let versions: BTreeMap<&str, &str> = rows.iter().map(|row| (row.program.as_str(), row.version.as_str())).collect();
+    let versions: Vec<String> =
+        ORDER.iter().filter_map(|name| Some(format!("{name} {}", versions.get(name)?))).collect();
     let repaired = rows.iter().filter(|row| row.fault.is_some()).count();
     let mut text = format!(
         "# Real servers: the misconfiguration, the printed remedy, and what is left\n\n\
@@ -121,17 +101,8 @@ fn table(rows: &[Row]) -> String {
         let (program, situation, before) = (&row.program, &row.situation, &row.before);
         let rest = match &row.fault {
             None => "nothing wrong | | ".to_owned(),
-            Some(Repaired {
-                finding,
-                severity,
-                place,
-                config,
-                after,
-            }) => {
-                let config = config
-                    .replace('|', "\\|")
-                    .replace("  ", "&nbsp;&nbsp;")
-                    .replace('\n', "<br>");
+            Some(Repaired { finding, severity, place, config, after }) => {
+                let config = config.replace('|', "\\|").replace("  ", "&nbsp;&nbsp;").replace('\n', "<br>");
                 format!("{severity} `{finding}` | {place}:<br>{config} | {after}")
             }
         };
@@ -153,13 +124,7 @@ mod tests {
         assert!(rows[0].fault.is_none() && rows[1].fault.is_some());
         let table = table(&rows);
         assert!(table.contains("nginx 1.22.1, Caddy 2.6.2"), "{table}");
-        assert!(
-            table.contains("| info `tls-old` | nginx:<br>a {<br>&nbsp;&nbsp;b;<br>} | c |"),
-            "{table}"
-        );
-        assert!(
-            table.contains("1 misconfigurations") && table.contains("1 healthy controls"),
-            "{table}"
-        );
+        assert!(table.contains("| info `tls-old` | nginx:<br>a {<br>&nbsp;&nbsp;b;<br>} | c |"), "{table}");
+        assert!(table.contains("1 misconfigurations") && table.contains("1 healthy controls"), "{table}");
     }
 }

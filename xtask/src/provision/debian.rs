@@ -21,11 +21,7 @@ struct Part {
 
 macro_rules! program {
     ($name:literal, $package:literal) => {
-        Part {
-            name: $name,
-            package: $package,
-            there: || on_path($name).is_some(),
-        }
+        Part { name: $name, package: $package, there: || on_path($name).is_some() }
     };
 }
 
@@ -33,11 +29,7 @@ const PARTS: &[Part] = &[
     program!("nginx", "nginx-light"),
     program!("haproxy", "haproxy"),
     program!("caddy", "caddy"),
-    Part {
-        name: "squid with OpenSSL",
-        package: "squid-openssl",
-        there: squid_has_openssl,
-    },
+    Part { name: "squid with OpenSSL", package: "squid-openssl", there: squid_has_openssl },
     program!("mitmdump", "mitmproxy"),
     program!("tinyproxy", "tinyproxy"),
     program!("apache2", "apache2-bin"),
@@ -54,16 +46,8 @@ const PARTS: &[Part] = &[
 
 /// Only for Envoy.
 const PYTHON: &[Part] = &[
-    Part {
-        name: "python3 -m venv",
-        package: "python3-venv",
-        there: || python("import venv, ensurepip"),
-    },
-    Part {
-        name: "python3 -m pip",
-        package: "python3-pip",
-        there: || python("import ensurepip"),
-    },
+    Part { name: "python3 -m venv", package: "python3-venv", there: || python("import venv, ensurepip") },
+    Part { name: "python3 -m pip", package: "python3-pip", there: || python("import ensurepip") },
 ];
 
 /// The services that these packages start and switch on.
@@ -77,47 +61,28 @@ const SERVICES: &[(&str, &str)] = &[
 
 /// Installs what is missing; `with_python` where a virtual environment will be made.
 pub(super) fn install_missing(with_python: bool) -> Result<(), ProvisionError> {
-    let parts = || {
-        PARTS
-            .iter()
-            .chain(if with_python { PYTHON } else { &[] })
-            .filter(|part| !(part.there)())
-    };
+    let parts = || PARTS.iter().chain(if with_python { PYTHON } else { &[] }).filter(|part| !(part.there)());
     let missing: Vec<&Part> = parts().collect();
     if missing.is_empty() {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|part| part.package).collect();
     if !geteuid().is_root() || on_path("apt-get").is_none() {
-        return Err(ProvisionError::Missing {
-            programs: names(&missing),
-            packages: packages.join(" "),
-        });
+        return Err(ProvisionError::Missing { programs: names(&missing), packages: packages.join(" ") });
     }
-    say!(
-        "    the tests need {}: installing {}",
-        names(&missing),
-        packages.join(" ")
-    );
+    say!("    the tests need {}: installing {}", names(&missing), packages.join(" "));
     {
         let _quiet = NoServices::new()?;
         output(apt().arg("update"))?;
         // Nothing that is here may go for it.
-        output(
-            apt()
-                .args(["install", "-y", "--no-install-recommends", "--no-remove"])
-                .args(&packages),
-        )?;
+        output(apt().args(["install", "-y", "--no-install-recommends", "--no-remove"]).args(&packages))?;
     }
     switch_off(&packages);
     let still: Vec<&Part> = parts().collect();
     if still.is_empty() {
         return Ok(());
     }
-    Err(ProvisionError::StillMissing {
-        programs: names(&still),
-        packages: packages.join(" "),
-    })
+    Err(ProvisionError::StillMissing { programs: names(&still), packages: packages.join(" ") })
 }
 
 fn names(parts: &[&Part]) -> String {
@@ -127,9 +92,7 @@ fn names(parts: &[&Part]) -> String {
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .args(["-q", "-o", "DPkg::Lock::Timeout=300"])
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.args(["-q", "-o", "DPkg::Lock::Timeout=300"]).env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
@@ -142,25 +105,15 @@ fn squid_has_openssl() -> bool {
 }
 
 fn python(program: &str) -> bool {
-    let run = Command::new("python3")
-        .args(["-c", program])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let run = Command::new("python3").args(["-c", program]).stdin(Stdio::null()).stderr(Stdio::null()).status();
     run.is_ok_and(|status| status.success())
 }
 
 /// The services of packages that were just installed do not start with the machine. Where there is no systemd there is
 /// nothing that would start them.
 fn switch_off(packages: &[&str]) {
-    for (_, unit) in SERVICES
-        .iter()
-        .filter(|service| packages.contains(&service.0))
-    {
-        let asked = Command::new("systemctl")
-            .args(["disable", "--quiet", unit])
-            .stdin(Stdio::null())
-            .output();
+    for (_, unit) in SERVICES.iter().filter(|service| packages.contains(&service.0)) {
+        let asked = Command::new("systemctl").args(["disable", "--quiet", unit]).stdin(Stdio::null()).output();
         if asked.is_ok_and(|done| done.status.success()) {
             say!("    the service {unit} came with it and is switched off");
         }
@@ -174,7 +127,8 @@ struct NoServices {
 }
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
-const DENY: &str = "#!/bin/sh\n# Written by goferry's `cargo xtask provision` for as long as it installs packages.\nexit 101\n";
+const DENY: &str =
+    "#!/bin/sh\n# Written by goferry's `cargo xtask provision` for as long as it installs packages.\nexit 101\n";
 
 impl NoServices {
     fn new() -> Result<Self, ProvisionError> {
@@ -182,10 +136,7 @@ impl NoServices {
     }
 
     fn at(path: &Path) -> Result<Self, ProvisionError> {
-        let failed = |source| ProvisionError::File {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| ProvisionError::File { path: path.to_owned(), source };
         // One that an interrupted run of this program left.
         if fs::read_to_string(path).is_ok_and(|text| text == DENY) {
             fs::remove_file(path).map_err(failed)?;
@@ -197,12 +148,9 @@ impl NoServices {
             }
             Err(error) => return Err(failed(error)),
         };
-        let this = Self {
-            written: Some(path.to_owned()),
-        };
+        let this = Self { written: Some(path.to_owned()) };
         file.write_all(DENY.as_bytes()).map_err(failed)?;
-        file.set_permissions(Permissions::from_mode(0o755))
-            .map_err(failed)?;
+        file.set_permissions(Permissions::from_mode(0o755)).map_err(failed)?;
         Ok(this)
     }
 }
@@ -224,11 +172,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy-rc.d");
         let quiet = NoServices::at(&path).unwrap();
-        let status = Command::new(&path)
-            .arg("nginx")
-            .arg("start")
-            .status()
-            .unwrap();
+        let status = Command::new(&path).arg("nginx").arg("start").status().unwrap();
         assert_eq!(status.code(), Some(101));
         drop(quiet);
         assert!(!path.exists());
@@ -249,10 +193,7 @@ mod tests {
     #[test]
     fn every_service_belongs_to_a_package_that_is_installed_here() {
         for (package, _) in SERVICES {
-            assert!(
-                PARTS.iter().any(|part| part.package == *package),
-                "{package}"
-            );
+            assert!(PARTS.iter().any(|part| part.package == *package), "{package}");
         }
     }
 }

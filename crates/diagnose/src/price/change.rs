@@ -66,13 +66,9 @@ impl Change {
             Change::SharedHttp2 => path.protocol = Protocol::Http2,
             Change::KeepAlive => match &mut path.protocol {
                 Protocol::Http2 => {}
-                Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => {
-                    *keep_alive = true
-                }
+                Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => *keep_alive = true,
             },
-            Change::MaxConcurrentStreams(n) => {
-                path.max_concurrent_streams = path.max_concurrent_streams.max(n)
-            }
+            Change::MaxConcurrentStreams(n) => path.max_concurrent_streams = path.max_concurrent_streams.max(n),
             Change::NoGoAway => path.goaway_every = None,
             Change::NoResets => {
                 path.refused_backoff = Duration::ZERO;
@@ -86,9 +82,7 @@ impl Change {
             Change::ThinkTime(d) => path.server_think = path.server_think.min(d),
             Change::FastDns(d) => path.dns = path.dns.min(d),
             Change::NoForwardProxy => path.connect_rtts = 0,
-            Change::NoFallback(n) => {
-                path.fallback_entries = path.fallback_entries.saturating_sub(n)
-            }
+            Change::NoFallback(n) => path.fallback_entries = path.fallback_entries.saturating_sub(n),
             Change::Procs(n) => {
                 client.gomaxprocs = client.gomaxprocs.max(n);
             }
@@ -119,11 +113,8 @@ pub fn saving(inputs: &PriceInputs, change: &Change) -> Cost {
     let now = predict(inputs).total.as_secs_f64();
     let then = predict(&change.apply(inputs)).total.as_secs_f64();
     let difference = (now - then).max(0.0);
-    let (low, high, sure) = if inputs.path.loss > 0.0 {
-        (0.5, 2.0, "a factor of 2 (loss)")
-    } else {
-        (0.75, 1.25, "25 %")
-    };
+    let (low, high, sure) =
+        if inputs.path.loss > 0.0 { (0.5, 2.0, "a factor of 2 (loss)") } else { (0.75, 1.25, "25 %") };
     Cost {
         seconds_min: difference * low,
         seconds_max: (difference * high).min(now),

@@ -53,11 +53,7 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(steps: Vec<Step>) -> Task {
-        Task {
-            steps,
-            children: 0..0,
-            next: 0,
-        }
+        Task { steps, children: 0..0, next: 0 }
     }
 }
 
@@ -70,23 +66,34 @@ pub(crate) enum Event {
     /// The dial is over.
     Dialled(usize),
     /// The server learns of the request.
-    Asked { conn: usize, task: usize },
+    Asked {
+        conn: usize,
+        task: usize,
+    },
     /// The connection says good-bye: requests it did not take are asked again.
-    Refused { task: usize },
+    Refused {
+        task: usize,
+    },
     Ack {
         conn: usize,
         stream: usize,
         bytes: u32,
     },
     /// The sender notices a loss.
-    Notice { conn: usize, timed_out: bool },
+    Notice {
+        conn: usize,
+        timed_out: bool,
+    },
     Arrive {
         conn: usize,
         stream: usize,
         bytes: u32,
     },
     /// A lost segment arrives after all, if nothing changed since.
-    Fill { conn: usize, generation: u32 },
+    Fill {
+        conn: usize,
+        generation: u32,
+    },
 }
 
 /// A response on its way.
@@ -145,9 +152,7 @@ impl<'a> Engine<'a> {
     pub(crate) fn new(inputs: &'a PriceInputs, pool: Pool, expected: f64) -> Engine<'a> {
         let path = &inputs.path;
         let ns_per_byte = path.bandwidth.map_or(0.0, |b| 8e9 / b);
-        let bdp = path
-            .bandwidth
-            .map_or(64e6, |b| b / 8.0 * path.rtt.as_secs_f64());
+        let bdp = path.bandwidth.map_or(64e6, |b| b / 8.0 * path.rtt.as_secs_f64());
         let cores = inputs.client.num_cpu.min(inputs.client.gomaxprocs) as usize;
         Engine {
             inputs,
@@ -196,24 +201,9 @@ impl<'a> Engine<'a> {
 
     /// What is left takes as long for each byte as what is done did.
     fn extrapolate(&mut self, start: u64) {
-        let wanted: f64 = self
-            .tasks
-            .iter()
-            .flat_map(|t| &t.steps)
-            .map(Step::weight)
-            .sum();
-        let left: f64 = self
-            .wires
-            .iter()
-            .flat_map(|w| &w.streams)
-            .map(|s| s.missing.max(0.0))
-            .sum();
-        let unasked = self
-            .tasks
-            .iter()
-            .flat_map(|t| t.steps.iter().skip(t.next))
-            .map(Step::weight)
-            .sum::<f64>();
+        let wanted: f64 = self.tasks.iter().flat_map(|t| &t.steps).map(Step::weight).sum();
+        let left: f64 = self.wires.iter().flat_map(|w| &w.streams).map(|s| s.missing.max(0.0)).sum();
+        let unasked = self.tasks.iter().flat_map(|t| t.steps.iter().skip(t.next)).map(Step::weight).sum::<f64>();
         let done = (wanted - left - unasked).max(1.0);
         self.now += ((self.now - start) as f64 * ((left + unasked) / done).min(1e6)) as u64;
         self.queue.clear();
@@ -240,22 +230,14 @@ impl<'a> Engine<'a> {
             Event::Asked { conn, task } => self.answer(conn, task),
             Event::Refused { task } => self.acquire(task),
             Event::Notice { conn, timed_out } => self.wires[conn].flow.lose(self.now, timed_out),
-            Event::Ack {
-                conn,
-                stream,
-                bytes,
-            } => {
+            Event::Ack { conn, stream, bytes } => {
                 let (now, rtt) = (self.now, self.rtt);
                 let wire = &mut self.wires[conn];
                 wire.streams[stream].in_flight -= f64::from(bytes);
                 wire.flow.ack(now, rtt, f64::from(bytes));
                 self.transmit(conn);
             }
-            Event::Arrive {
-                conn,
-                stream,
-                bytes,
-            } => match &mut self.wires[conn].hole {
+            Event::Arrive { conn, stream, bytes } => match &mut self.wires[conn].hole {
                 Some(hole) => hole.behind.push((stream, bytes)),
                 None => self.deliver(conn, stream, bytes),
             },
@@ -323,11 +305,7 @@ impl<'a> Engine<'a> {
     fn dial(&mut self, owner: usize) {
         let path = &self.inputs.path;
         let dial = self.pool.dialling(owner);
-        let tls = if matches!(path.protocol, Protocol::PlainHttp1 { .. }) {
-            0
-        } else {
-            path.tls_rtts
-        };
+        let tls = if matches!(path.protocol, Protocol::PlainHttp1 { .. }) { 0 } else { path.tls_rtts };
         let mut time = ns(path.dns) + self.rtt * u64::from(1 + path.connect_rtts + tls);
         if self.loss.pass(1.0).is_some() {
             time += 1_000_000_000; // SYN time-out (RFC 6298, section 2)
@@ -366,10 +344,7 @@ impl<'a> Engine<'a> {
             return;
         }
         let ready = (self.now + self.rtt / 2).max(self.wires[conn].server_ready);
-        self.at(
-            ready + ns(self.inputs.path.server_think),
-            Event::Asked { conn, task },
-        );
+        self.at(ready + ns(self.inputs.path.server_think), Event::Asked { conn, task });
     }
 
     fn answer(&mut self, conn: usize, task: usize) {
@@ -380,12 +355,7 @@ impl<'a> Engine<'a> {
         let size = bytes as f64 + RESPONSE_OVERHEAD;
         let wire = &mut self.wires[conn];
         wire.sending.push_back(wire.streams.len());
-        wire.streams.push(Stream {
-            task,
-            unsent: size,
-            missing: size,
-            in_flight: 0.0,
-        });
+        wire.streams.push(Stream { task, unsent: size, missing: size, in_flight: 0.0 });
         self.transmit(conn);
     }
 
@@ -412,12 +382,7 @@ impl<'a> Engine<'a> {
             }
             let Some((id, allowed)) = chosen else { return };
             let grain = wire.flow.grain().max(self.least_chunk.min(room));
-            let bytes = wire.streams[id]
-                .unsent
-                .min(allowed)
-                .min(grain)
-                .min(room.max(1.0))
-                .ceil();
+            let bytes = wire.streams[id].unsent.min(allowed).min(grain).min(room.max(1.0)).ceil();
             let s = &mut wire.streams[id];
             s.unsent -= bytes;
             s.in_flight += bytes;
@@ -451,22 +416,8 @@ impl<'a> Engine<'a> {
             }
         }
         let Some(behind) = lost else {
-            self.at(
-                arrives,
-                Event::Arrive {
-                    conn,
-                    stream,
-                    bytes: count,
-                },
-            );
-            self.at(
-                arrives + rtt / 2,
-                Event::Ack {
-                    conn,
-                    stream,
-                    bytes: count,
-                },
-            );
+            self.at(arrives, Event::Arrive { conn, stream, bytes: count });
+            self.at(arrives + rtt / 2, Event::Ack { conn, stream, bytes: count });
             return;
         };
         let timed_out = behind < 1.0 && !more;
@@ -476,13 +427,7 @@ impl<'a> Engine<'a> {
             (true, true) => rtt + RTO_MIN,
         };
         let fills = arrives + delay;
-        self.at(
-            fills - rtt / 2,
-            Event::Notice {
-                conn,
-                timed_out: timed_out && alone,
-            },
-        );
+        self.at(fills - rtt / 2, Event::Notice { conn, timed_out: timed_out && alone });
         let wire = &mut self.wires[conn];
         match &mut wire.hole {
             Some(hole) => {
@@ -498,32 +443,16 @@ impl<'a> Engine<'a> {
             None => {
                 wire.holes += 1;
                 let generation = wire.holes << 12;
-                wire.hole = Some(Hole {
-                    fills,
-                    generation,
-                    behind: vec![(stream, count)],
-                    timed_out,
-                });
+                wire.hole = Some(Hole { fills, generation, behind: vec![(stream, count)], timed_out });
                 self.at(fills, Event::Fill { conn, generation });
             }
         }
-        self.at(
-            fills + rtt / 2,
-            Event::Ack {
-                conn,
-                stream,
-                bytes: count,
-            },
-        );
+        self.at(fills + rtt / 2, Event::Ack { conn, stream, bytes: count });
     }
 
     fn fill(&mut self, conn: usize, generation: u32) {
         let wire = &mut self.wires[conn];
-        if wire
-            .hole
-            .as_ref()
-            .is_none_or(|h| h.generation != generation)
-        {
+        if wire.hole.as_ref().is_none_or(|h| h.generation != generation) {
             return;
         }
         let Some(hole) = wire.hole.take() else { return };

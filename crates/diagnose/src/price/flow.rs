@@ -64,11 +64,7 @@ impl Flow {
 
     /// Bytes that may be sent now.
     pub(crate) fn room(&self) -> f64 {
-        if self.in_flight <= 0.0 {
-            self.cwnd
-        } else {
-            self.cwnd - self.in_flight
-        }
+        if self.in_flight <= 0.0 { self.cwnd } else { self.cwnd - self.in_flight }
     }
 
     /// A fitting grain for the simulation: the window in eighths, whole segments.
@@ -128,11 +124,7 @@ impl Flow {
             return;
         }
         self.recovery = self.sent;
-        self.w_max = if self.cwnd < self.w_max {
-            self.cwnd * (1.0 + CUBIC_BETA) / 2.0
-        } else {
-            self.cwnd
-        };
+        self.w_max = if self.cwnd < self.w_max { self.cwnd * (1.0 + CUBIC_BETA) / 2.0 } else { self.cwnd };
         self.ssthresh = (self.cwnd * CUBIC_BETA).max(2.0 * MSS);
         self.cwnd = if timed_out { MSS } else { self.ssthresh };
         self.epoch = now;
@@ -152,17 +144,8 @@ pub(crate) struct LossPattern {
 
 impl LossPattern {
     pub(crate) fn new(share: f64) -> LossPattern {
-        let interval = if share > 0.0 {
-            1.0 / share
-        } else {
-            f64::INFINITY
-        };
-        LossPattern {
-            interval,
-            next: interval * 0.5,
-            sent: 0.0,
-            drawn: 0,
-        }
+        let interval = if share > 0.0 { 1.0 / share } else { f64::INFINITY };
+        LossPattern { interval, next: interval * 0.5, sent: 0.0, drawn: 0 }
     }
 
     /// Counts `packets` and says how many of them follow the first lost one; `None` if none was lost.

@@ -190,11 +190,7 @@ impl HostCosts {
 impl Default for Client {
     /// Two processors and the newest Go.
     fn default() -> Self {
-        Client {
-            gomaxprocs: 2,
-            num_cpu: 2,
-            go_minor: 27,
-        }
+        Client { gomaxprocs: 2, num_cpu: 2, go_minor: 27 }
     }
 }
 
@@ -280,21 +276,12 @@ impl PriceInputs {
         l.max_concurrent_streams = l.max_concurrent_streams.max(1);
         l.goaway_every = l.goaway_every.map(|n| n.max(1));
         l.broken_streams = finite(l.broken_streams).clamp(0.0, 1.0);
-        l.bandwidth = l
-            .bandwidth
-            .filter(|b| b.is_finite())
-            .map(|b| b.clamp(8e3, 1e12));
+        l.bandwidth = l.bandwidth.filter(|b| b.is_finite()).map(|b| b.clamp(8e3, 1e12));
         l.loss = finite(l.loss).clamp(0.0, 0.3);
         l.stream_window = l.stream_window.map(|w| w.max(1024).max(bytes / 200_000));
         l.fallback_entries = l.fallback_entries.min(20);
         let c = &mut b.costs;
-        for d in [
-            &mut c.process_start,
-            &mut c.handshake,
-            &mut c.small_file,
-            &mut c.zip,
-            &mut c.toolchain_unpack,
-        ] {
+        for d in [&mut c.process_start, &mut c.handshake, &mut c.small_file, &mut c.zip, &mut c.toolchain_unpack] {
             *d = (*d).min(HOUR);
         }
         c.zip_byte_ns = finite(c.zip_byte_ns).clamp(0.0, 1e6);

@@ -21,10 +21,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use change::{Change, saving};
-pub use inputs::{
-    Client, Congestion, HostCosts, MAX_MODULES, Path, PriceInputs, Project, Protocol,
-    TOOLCHAIN_BYTES,
-};
+pub use inputs::{Client, Congestion, HostCosts, MAX_MODULES, Path, PriceInputs, Project, Protocol, TOOLCHAIN_BYTES};
 
 /// What a run would take.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

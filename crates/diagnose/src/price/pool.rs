@@ -56,9 +56,7 @@ impl Pool {
         let path = &inputs.path;
         let (http2, keep_alive) = match path.protocol {
             Protocol::Http2 => (true, true),
-            Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => {
-                (false, keep_alive)
-            }
+            Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => (false, keep_alive),
         };
         Pool {
             policy,
@@ -98,11 +96,7 @@ impl Pool {
         match self.policy {
             Policy::Go => true,
             Policy::Fixed { flows, .. } => {
-                let open = self
-                    .conns
-                    .iter()
-                    .filter(|c| !c.closed && c.leaving.is_none())
-                    .count();
+                let open = self.conns.iter().filter(|c| !c.closed && c.leaving.is_none()).count();
                 open + self.owners.len() - self.conns.len() < flows
             }
         }
@@ -126,17 +120,11 @@ impl Pool {
     /// A dial is over: the connection if it is kept, who gets which one, and who must dial again.
     pub(crate) fn dialled(&mut self, dial: usize) -> (Option<usize>, Given, Option<usize>) {
         let owner = self.owners[dial];
-        let surplus =
-            self.policy == Policy::Go && self.http2 && !self.ready.is_empty() && self.has_room();
+        let surplus = self.policy == Policy::Go && self.http2 && !self.ready.is_empty() && self.has_room();
         let kept = if surplus {
             None // `addConnIfNeeded`: another connection can take the request, this one is closed.
         } else {
-            self.conns.push(Conn {
-                active: 0,
-                asked: 0,
-                leaving: None,
-                closed: false,
-            });
+            self.conns.push(Conn { active: 0, asked: 0, leaving: None, closed: false });
             let conn = self.conns.len() - 1;
             self.ready.push(conn);
             Some(conn)
@@ -154,8 +142,7 @@ impl Pool {
             self.hand_out(&mut given);
             self.close_surplus();
         }
-        let again = (self.policy == Policy::Go && self.http2 && self.wanting.contains(&owner))
-            .then_some(owner);
+        let again = (self.policy == Policy::Go && self.http2 && self.wanting.contains(&owner)).then_some(owner);
         (kept, given, again)
     }
 
@@ -224,9 +211,7 @@ impl Pool {
     }
 
     fn has_room(&self) -> bool {
-        self.ready
-            .iter()
-            .any(|c| self.conns[*c].active < self.streams)
+        self.ready.iter().any(|c| self.conns[*c].active < self.streams)
     }
 
     fn take_ready(&mut self) -> Option<usize> {
@@ -236,11 +221,7 @@ impl Pool {
             return Some(conn);
         }
         let conns = &self.conns;
-        let mut open = self
-            .ready
-            .iter()
-            .copied()
-            .filter(|c| conns[*c].active < self.streams);
+        let mut open = self.ready.iter().copied().filter(|c| conns[*c].active < self.streams);
         let conn = match self.policy {
             Policy::Go => open.next(),
             Policy::Fixed { .. } => open.min_by_key(|c| conns[*c].active),

@@ -50,56 +50,24 @@ pub(crate) fn go(inputs: &PriceInputs) -> Prediction {
     let (mods, roots) = mod_tasks(inputs, width);
     engine.run(mods, roots, width);
     let graph = engine.now;
-    let infos: Vec<Task> = (0..inputs.project.infos)
-        .map(|_| info_task(inputs))
-        .collect();
+    let infos: Vec<Task> = (0..inputs.project.infos).map(|_| info_task(inputs)).collect();
     let known = infos.len();
-    engine.run(
-        infos,
-        known,
-        if inputs.project.parallel_info {
-            width
-        } else {
-            1
-        },
-    );
+    engine.run(infos, known, if inputs.project.parallel_info { width } else { 1 });
     let info = engine.now;
-    engine.run(
-        zips.iter().map(|z| zip_task(inputs, *z, 1.0)).collect(),
-        zips.len(),
-        width,
-    );
+    engine.run(zips.iter().map(|z| zip_task(inputs, *z, 1.0)).collect(), zips.len(), width);
     total.phases.graph = Duration::from_nanos(graph);
-    let at_once = inputs
-        .client
-        .gomaxprocs
-        .min(inputs.project.graph_roots)
-        .min(inputs.project.graph_mod_files);
-    let refused = inputs.path.protocol == Protocol::Http2
-        && inputs.path.max_concurrent_streams < at_once.min(100);
-    let expected = if refused {
-        REFUSED_START
-    } else {
-        Duration::ZERO
-    };
+    let at_once = inputs.client.gomaxprocs.min(inputs.project.graph_roots).min(inputs.project.graph_mod_files);
+    let refused = inputs.path.protocol == Protocol::Http2 && inputs.path.max_concurrent_streams < at_once.min(100);
+    let expected = if refused { REFUSED_START } else { Duration::ZERO };
     total.phases.graph += expected.max(inputs.path.refused_backoff);
     total.phases.info = Duration::from_nanos(info - graph);
     total.phases.zip = Duration::from_nanos(engine.now - info);
     total.count(&engine);
     if inputs.path.broken_streams > 0.0 && !zips.is_empty() {
-        let failed =
-            ((inputs.path.broken_streams * zips.len() as f64).ceil() as usize).min(zips.len());
+        let failed = ((inputs.path.broken_streams * zips.len() as f64).ceil() as usize).min(zips.len());
         let again: Vec<u64> = (0..failed).map(|i| zips[i * zips.len() / failed]).collect();
-        let mut engine = Engine::new(
-            inputs,
-            Pool::new(inputs, Policy::Go),
-            again.iter().sum::<u64>() as f64,
-        );
-        engine.run(
-            again.iter().map(|z| zip_task(inputs, *z, 1.0)).collect(),
-            failed,
-            width,
-        );
+        let mut engine = Engine::new(inputs, Pool::new(inputs, Policy::Go), again.iter().sum::<u64>() as f64);
+        engine.run(again.iter().map(|z| zip_task(inputs, *z, 1.0)).collect(), failed, width);
         total.phases.again = Duration::from_nanos(engine.now) + inputs.costs.process_start;
         total.count(&engine);
     }
@@ -116,12 +84,8 @@ pub(crate) fn multiplexed(inputs: &PriceInputs) -> Prediction {
         Protocol::Http2 => 1,
         _ => FLOWS,
     };
-    let asked =
-        if flows > 1 { ASKED_PER_FLOW } else { MAX_ASKED }.min(inputs.path.max_concurrent_streams);
-    let policy = Policy::Fixed {
-        flows,
-        streams: asked,
-    };
+    let asked = if flows > 1 { ASKED_PER_FLOW } else { MAX_ASKED }.min(inputs.path.max_concurrent_streams);
+    let policy = Policy::Fixed { flows, streams: asked };
     let mut engine = Engine::new(inputs, Pool::new(inputs, policy), project_bytes(inputs));
     let asked = asked as usize * flows;
     // go.sum names every `.mod` of the graph; without it the graph must be followed.
@@ -136,13 +100,7 @@ pub(crate) fn multiplexed(inputs: &PriceInputs) -> Prediction {
     // Tasks that are known at the start come first.
     let rest = tasks.split_off(roots);
     tasks.extend((0..inputs.project.infos).map(|_| info_task(inputs)));
-    tasks.extend(
-        inputs
-            .project
-            .zips
-            .iter()
-            .map(|z| zip_task(inputs, *z, 0.5)),
-    );
+    tasks.extend(inputs.project.zips.iter().map(|z| zip_task(inputs, *z, 0.5)));
     let known = tasks.len();
     let shift = known - roots;
     tasks.extend(rest);
@@ -168,11 +126,7 @@ fn mod_tasks(inputs: &PriceInputs, width: usize) -> (Vec<Task>, usize) {
     let p = &inputs.project;
     let count = p.graph_mod_files as usize;
     let deeper = count - (p.graph_roots as usize).min(count);
-    let layers = if deeper == 0 {
-        0
-    } else {
-        (p.graph_depth as usize).saturating_sub(1).clamp(1, deeper)
-    };
+    let layers = if deeper == 0 { 0 } else { (p.graph_depth as usize).saturating_sub(1).clamp(1, deeper) };
     let roots = count - deeper;
     let mut tasks: Vec<Task> = (0..count).map(|i| mod_task(inputs, i, width)).collect();
     let mut parents = 0..roots;
@@ -224,14 +178,8 @@ fn fetch(inputs: &PriceInputs, bytes: u64, steps: &mut Vec<Step>) {
     let path = &inputs.path;
     if path.fallback_entries > 0 {
         let plain = matches!(path.protocol, Protocol::PlainHttp1 { .. });
-        let times = if inputs.client.go_minor >= DOUBLED_4XX && !plain {
-            2
-        } else {
-            1
-        };
-        steps.push(Step::Delay(
-            ns(path.fallback_answer) * u64::from(path.fallback_entries) * times,
-        ));
+        let times = if inputs.client.go_minor >= DOUBLED_4XX && !plain { 2 } else { 1 };
+        steps.push(Step::Delay(ns(path.fallback_answer) * u64::from(path.fallback_entries) * times));
     }
     steps.push(Step::Fetch(bytes));
 }
@@ -244,14 +192,7 @@ impl Prediction {
     }
 
     fn sum(mut self) -> Prediction {
-        let Phases {
-            start,
-            toolchain,
-            graph,
-            info,
-            zip,
-            again,
-        } = self.phases;
+        let Phases { start, toolchain, graph, info, zip, again } = self.phases;
         self.total = start + toolchain + graph + info + zip + again;
         self
     }

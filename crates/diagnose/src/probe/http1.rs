@@ -96,7 +96,8 @@ impl Prober<'_> {
     }
 
     async fn fetch_http1(&mut self, client: &mut Client, paths: &[String], keep: usize) -> Vec<Exchange> {
-        let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), stall: self.budget.bound(STALL), enough: None };
+        let bounds =
+            Bounds { total: self.budget.bound(Duration::from_secs(8)), stall: self.budget.bound(STALL), enough: None };
         let mut exchanges = Vec::new();
         for request in self.requests(paths, keep, client.trusted) {
             exchanges.push(client.h1.fetch(&request, bounds).await);
@@ -138,7 +139,9 @@ impl Prober<'_> {
                                 break;
                             }
                             let total = last.saturating_sub(started.elapsed());
-                            exchanges.push(client.h1.fetch(request, Bounds { total, stall: STALL, enough: Some(left) }).await);
+                            exchanges.push(
+                                client.h1.fetch(request, Bounds { total, stall: STALL, enough: Some(left) }).await,
+                            );
                         }
                         done.store(true, std::sync::atomic::Ordering::Relaxed);
                         exchanges

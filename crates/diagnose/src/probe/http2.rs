@@ -101,7 +101,11 @@ impl Prober<'_> {
             }
             Err(error) => {
                 let seen = goferry_net::h2::H2Seen { ended: Some((error, started.elapsed())), ..Default::default() };
-                self.facts.push(Fact::Http2 { connection: number, seen: Box::new(seen), waited_for_settings: started.elapsed() });
+                self.facts.push(Fact::Http2 {
+                    connection: number,
+                    seen: Box::new(seen),
+                    waited_for_settings: started.elapsed(),
+                });
                 self.finish(watch.as_ref(), &records);
                 None
             }
@@ -143,7 +147,14 @@ impl Prober<'_> {
         }
     }
 
-    async fn fetch(&mut self, client: &mut Client, paths: &[String], keep: usize, concurrency: u32, stall: Duration) -> Vec<Exchange> {
+    async fn fetch(
+        &mut self,
+        client: &mut Client,
+        paths: &[String],
+        keep: usize,
+        concurrency: u32,
+        stall: Duration,
+    ) -> Vec<Exchange> {
         let requests = self.requests(paths, keep, client.trusted);
         let bounds = Bounds { total: self.budget.bound(Duration::from_secs(8)), enough: None, stall, concurrency };
         client.h2.fetch(&requests, bounds).await
@@ -199,7 +210,12 @@ impl Prober<'_> {
     /// One request, then silence: after how long the server ends the connection. What else the
     /// connection showed is left out, since the GOAWAY of an idle connection is no churn. `None` where
     /// the request was not answered.
-    pub(super) async fn idle_http2(&mut self, client: &mut Client, paths: &[String], patience: Duration) -> Option<Option<Duration>> {
+    pub(super) async fn idle_http2(
+        &mut self,
+        client: &mut Client,
+        paths: &[String],
+        patience: Duration,
+    ) -> Option<Option<Duration>> {
         let answered = self.fetch(client, paths, 0, 1, STALL).await.iter().any(|exchange| exchange.status.is_some());
         if !answered {
             return None;

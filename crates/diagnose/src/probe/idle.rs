@@ -27,7 +27,9 @@ impl Prober<'_> {
             let idle = self.idle_http2(&mut client, &paths, patience).await;
             self.facts.push(match idle {
                 Some(ended_after) => Fact::Idle { http: Http::V2, waited: patience, ended_after },
-                None => Fact::BudgetSpent { left_out: "idle time-outs: the request before was not answered".to_owned() },
+                None => {
+                    Fact::BudgetSpent { left_out: "idle time-outs: the request before was not answered".to_owned() }
+                }
             });
             // The GOAWAY of an idle connection is no churn: this connection says nothing else.
         } else {

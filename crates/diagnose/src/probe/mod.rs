@@ -211,7 +211,11 @@ fn hashed(go_sum: &GoSum, plan: &Plan, exchange: &Exchange) -> Option<Fact> {
         goferry_module::FileKind::Mod => {
             let wanted = go_sum.go_mod_hashes(path, version);
             let got = goferry_module::DirHash::of_go_mod(&exchange.body).to_string();
-            (!wanted.is_empty()).then(|| Fact::Hashed { what: format!("{module}/go.mod"), got, wanted: wanted.join(" ") })
+            (!wanted.is_empty()).then(|| Fact::Hashed {
+                what: format!("{module}/go.mod"),
+                got,
+                wanted: wanted.join(" "),
+            })
         }
         goferry_module::FileKind::Zip => {
             let wanted = go_sum.zip_hashes(path, version);

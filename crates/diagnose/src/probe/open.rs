@@ -183,11 +183,21 @@ impl Prober<'_> {
                             goferry_net::Party::Proxy,
                             text,
                         );
-                        self.facts.push(Fact::Tunnelled { status: None, headers: Vec::new(), outcome: Err(error), took });
+                        self.facts.push(Fact::Tunnelled {
+                            status: None,
+                            headers: Vec::new(),
+                            outcome: Err(error),
+                            took,
+                        });
                         return None;
                     }
                     Err(error) => {
-                        self.facts.push(Fact::Tunnelled { status: None, headers: Vec::new(), outcome: Err(error), took });
+                        self.facts.push(Fact::Tunnelled {
+                            status: None,
+                            headers: Vec::new(),
+                            outcome: Err(error),
+                            took,
+                        });
                         return None;
                     }
                 }
@@ -206,7 +216,8 @@ impl Prober<'_> {
                 let authority = format!("{}:{}", bracketed(&self.target.info.host), self.target.info.port);
                 let authorization = proxy_authorization(&proxy);
                 let bound = self.budget.bound(TUNNEL_BOUND);
-                let (outcome, seen, took) = tunnel::connect(&mut stream, &authority, authorization.as_deref(), bound).await;
+                let (outcome, seen, took) =
+                    tunnel::connect(&mut stream, &authority, authorization.as_deref(), bound).await;
                 let failed = outcome.is_err();
                 self.facts.push(Fact::Tunnelled { status: seen.status, headers: seen.headers, outcome, took });
                 if failed {

@@ -44,9 +44,10 @@ impl Prober<'_> {
         let Ok(SumDb::On(database)) = &self.around.sumdb else { return };
         let carried = self.facts.iter().any(|fact| matches!(fact, Fact::SumDb { answer: Ok(200), .. }));
         let needed = pricing::missing_hashes(self.around) > 0 || self.around.toolchain.would_download;
-        let local_root = self.facts.iter().any(
-            |fact| matches!(fact, Fact::Handshake { outcome: Ok(info), .. } if info.verified == Ok(Root::Local)),
-        );
+        let local_root = self
+            .facts
+            .iter()
+            .any(|fact| matches!(fact, Fact::Handshake { outcome: Ok(info), .. } if info.verified == Ok(Root::Local)));
         if (carried || !needed) && !local_root {
             return;
         }

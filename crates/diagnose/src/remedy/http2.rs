@@ -12,8 +12,7 @@ pub(super) const CADDY_GLOBAL: &str = "Caddy, the global options block of the Ca
 pub(super) const CADDY_SITE: &str = "Caddy, the site block of the module proxy";
 pub(super) const ENVOY_TLS: &str = "Envoy, the listener's DownstreamTlsContext";
 pub(super) const ENVOY_HCM: &str = "Envoy, the listener's HttpConnectionManager";
-pub(super) const ENVOY_CLUSTER: &str =
-    "Envoy, typed_extension_protocol_options of the module proxy's cluster";
+pub(super) const ENVOY_CLUSTER: &str = "Envoy, typed_extension_protocol_options of the module proxy's cluster";
 pub(super) const APACHE: &str = "Apache httpd, the virtual host of the module proxy";
 pub(super) const SQUID: &str = "Squid, squid.conf";
 
@@ -22,13 +21,9 @@ pub(super) fn offer(ctx: &Context) -> Vec<Remedy> {
     let mut all = choose(
         &ctx.server,
         vec![
-            nginx(
-                NGINX_SERVER,
-                "listen 443 ssl;\nhttp2 on;",
-                "nginx 1.25.1 and newer",
-            )
-            .from(1, 25, 1)
-            .then(&["nginx -t && nginx -s reload"]),
+            nginx(NGINX_SERVER, "listen 443 ssl;\nhttp2 on;", "nginx 1.25.1 and newer")
+                .from(1, 25, 1)
+                .then(&["nginx -t && nginx -s reload"]),
             nginx(
                 NGINX_SERVER,
                 "listen 443 ssl http2;",
@@ -58,20 +53,13 @@ pub(super) fn offer(ctx: &Context) -> Vec<Remedy> {
                 "Protocols h2 http/1.1",
                 "Apache httpd 2.4.17 and newer with mod_http2; not with the prefork MPM",
             )
-            .then(&[
-                "a2dismod mpm_prefork; a2enmod mpm_event http2",
-                "systemctl restart apache2",
-            ]),
+            .then(&["a2dismod mpm_prefork; a2enmod mpm_event http2", "systemctl restart apache2"]),
         ],
     );
-    if matches!(
-        ctx.server.kind,
-        ServerKind::Artifactory | ServerKind::Nexus | ServerKind::Athens | ServerKind::Goproxy
-    ) {
+    if matches!(ctx.server.kind, ServerKind::Artifactory | ServerKind::Nexus | ServerKind::Athens | ServerKind::Goproxy)
+    {
         for remedy in &mut all {
-            remedy
-                .place
-                .push_str(&format!(", in front of {}", ctx.server.kind.name()));
+            remedy.place.push_str(&format!(", in front of {}", ctx.server.kind.name()));
         }
     }
     all
@@ -82,9 +70,7 @@ pub(super) fn plain_http(ctx: &Context) -> Vec<Remedy> {
     let host = ctx.host();
     let mut all = vec![Remedy {
         place: "your shell, once the module proxy answers at https".to_owned(),
-        commands: vec![format!(
-            "export GOPROXY=\"$(go env GOPROXY | sed 's#http://{host}#https://{host}#g')\""
-        )],
+        commands: vec![format!("export GOPROXY=\"$(go env GOPROXY | sed 's#http://{host}#https://{host}#g')\"")],
         config: None,
         valid_for: "every Go; https needs a certificate that the machine trusts, and the port of \
                     https in the URL if it is not 443"
@@ -110,10 +96,7 @@ pub(super) fn keep_alive(ctx: &Context) -> Vec<Remedy> {
                  timeout client 5m\n    timeout server 5m\n    timeout http-keep-alive 5m",
                 "HAProxy 1.5 and newer; take \"option httpclose\" away",
             ),
-            squid(
-                "client_persistent_connections on\nserver_persistent_connections on",
-                "Squid 2.7 and newer",
-            ),
+            squid("client_persistent_connections on\nserver_persistent_connections on", "Squid 2.7 and newer"),
             envoy_hcm(
                 "common_http_protocol_options:\n  idle_timeout: 3600s\n  \
                  max_requests_per_connection: 100000",
@@ -146,18 +129,14 @@ pub(super) fn keep_alive(ctx: &Context) -> Vec<Remedy> {
 /// HTTP/2 makes the question moot where the server can do it.
 fn choose_offer_note(ctx: &Context) -> Option<Remedy> {
     let first = offer(ctx).into_iter().next()?;
-    Some(Remedy {
-        place: format!("{} (HTTP/2 instead)", first.place),
-        ..first
-    })
+    Some(Remedy { place: format!("{} (HTTP/2 instead)", first.place), ..first })
 }
 
 /// `settings-missing` and `settings-invalid`: h2 is promised in ALPN and not spoken behind it.
 pub(super) fn settings(ctx: &Context) -> Vec<Remedy> {
-    let mut all =
-        choose(
-            &ctx.server,
-            vec![
+    let mut all = choose(
+        &ctx.server,
+        vec![
             haproxy(
                 "frontend goproxy\n    mode http\n    bind :443 ssl crt /etc/haproxy/goproxy.pem \
                  alpn h2,http/1.1\n    default_backend goproxy",
@@ -178,7 +157,7 @@ pub(super) fn settings(ctx: &Context) -> Vec<Remedy> {
             .from(1, 25, 1),
             nginx(NGINX_SERVER, "listen 443 ssl http2;", "nginx 1.9.5 to 1.25.0").below(1, 25, 1),
         ],
-        );
+    );
     all.push(http1_for_the_moment());
     all
 }
@@ -217,11 +196,7 @@ pub(super) fn streams(ctx: &Context) -> Vec<Remedy> {
     choose(
         &ctx.server,
         vec![
-            nginx(
-                NGINX_SERVER,
-                format!("http2_max_concurrent_streams {n};"),
-                "nginx 1.9.5 and newer (default 128)",
-            ),
+            nginx(NGINX_SERVER, format!("http2_max_concurrent_streams {n};"), "nginx 1.9.5 and newer (default 128)"),
             haproxy(
                 format!("global\n    tune.h2.fe.max-concurrent-streams {n}"),
                 "HAProxy 2.8.0 and newer (default 100)",
@@ -390,11 +365,8 @@ pub(super) fn window(ctx: &Context) -> Vec<Remedy> {
             )
             .from(2, 8, 0)
             .below(3, 1, 0),
-            haproxy(
-                "global\n    tune.h2.initial-window-size 4194304",
-                "HAProxy 1.8.0 to 2.7, for both sides",
-            )
-            .below(2, 8, 0),
+            haproxy("global\n    tune.h2.initial-window-size 4194304", "HAProxy 1.8.0 to 2.7, for both sides")
+                .below(2, 8, 0),
             Form::of(
                 ServerKind::Envoy,
                 ENVOY_CLUSTER,
@@ -424,11 +396,7 @@ pub(super) fn idle(ctx: &Context) -> Vec<Remedy> {
     let mut all = Vec::new();
     if let Some(proxy) = &ctx.forward_proxy {
         if proxy.kind == ServerKind::Tinyproxy {
-            all.push(write(
-                "tinyproxy, tinyproxy.conf",
-                "Timeout 600",
-                "tinyproxy 1.8 and newer",
-            ));
+            all.push(write("tinyproxy, tinyproxy.conf", "Timeout 600", "tinyproxy 1.8 and newer"));
         }
         if proxy.kind == ServerKind::Squid {
             all.push(squid_idle().remedy);
@@ -443,12 +411,8 @@ pub(super) fn idle(ctx: &Context) -> Vec<Remedy> {
                 "nginx 1.19.7 and newer (default 75 s), for HTTP/1.1 and HTTP/2",
             )
             .from(1, 19, 7),
-            nginx(
-                NGINX_SERVER,
-                "keepalive_timeout 300s;\nhttp2_idle_timeout 300s;",
-                "nginx 1.9.5 to 1.19.6",
-            )
-            .below(1, 19, 7),
+            nginx(NGINX_SERVER, "keepalive_timeout 300s;\nhttp2_idle_timeout 300s;", "nginx 1.9.5 to 1.19.6")
+                .below(1, 19, 7),
             haproxy(
                 "defaults\n    mode http\n    timeout connect 5s\n    timeout client 5m\n    \
                  timeout server 5m\n    timeout http-keep-alive 5m",

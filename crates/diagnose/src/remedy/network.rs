@@ -64,10 +64,8 @@ pub(super) fn ipv6(ctx: &Context) -> Vec<Remedy> {
         ),
         run(
             "this machine, where small packets pass and large ones do not (a tunnel's MTU)",
-            [
-                "sudo ip link set dev \"$(ip -6 route show default | sed 's/.* dev \\([^ ]*\\).*/\\1/' \
-              | head -1)\" mtu 1280",
-            ],
+            ["sudo ip link set dev \"$(ip -6 route show default | sed 's/.* dev \\([^ ]*\\).*/\\1/' \
+              | head -1)\" mtu 1280"],
             "Linux; 1280 bytes is what every IPv6 link carries (RFC 8200 section 5)",
         ),
         run(
@@ -80,10 +78,7 @@ pub(super) fn ipv6(ctx: &Context) -> Vec<Remedy> {
 
 /// Past the HTTP proxy, for this one host.
 pub(super) fn around_the_proxy(ctx: &Context) -> Remedy {
-    let command = format!(
-        "export NO_PROXY=\"${{NO_PROXY:-$no_proxy}},{}\"",
-        ctx.host()
-    );
+    let command = format!("export NO_PROXY=\"${{NO_PROXY:-$no_proxy}},{}\"", ctx.host());
     run(
         "your shell, where the network lets you out without the proxy",
         [command.as_str()],
@@ -95,10 +90,7 @@ pub(super) fn proxy_unreachable(ctx: &Context) -> Vec<Remedy> {
     vec![
         run(
             "your shell, if there is no such proxy any more",
-            [
-                "unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy",
-                "go mod download",
-            ],
+            ["unset HTTPS_PROXY https_proxy HTTP_PROXY http_proxy", "go mod download"],
             "every Go; find who sets them with: grep -rn -i _proxy /etc/environment /etc/profile.d \
              ~/.profile ~/.bashrc",
         ),
@@ -116,10 +108,7 @@ pub(super) fn proxy_auth(ctx: &Context) -> Vec<Remedy> {
     if matches!(ctx.proxy().kind, ServerKind::Squid | ServerKind::Unknown) {
         all.push(write(
             SQUID,
-            format!(
-                "acl gomod_host dstdomain {}\nhttp_access allow CONNECT gomod_host",
-                ctx.host()
-            ),
+            format!("acl gomod_host dstdomain {}\nhttp_access allow CONNECT gomod_host", ctx.host()),
             "Squid 3 and newer, before the http_access line that asks for proxy_auth",
         ));
     }
@@ -174,11 +163,7 @@ pub(super) fn upstream_unreachable(ctx: &Context) -> Vec<Remedy> {
             [ask.as_str()],
             "every system; if this fails too, it is the network, the firewall or the server",
         ),
-        run(
-            "the server: see that it listens, and on which addresses",
-            [listening.as_str()],
-            "Linux",
-        ),
+        run("the server: see that it listens, and on which addresses", [listening.as_str()], "Linux"),
         any_error_falls_through(),
     ]
 }
@@ -194,19 +179,10 @@ pub(super) fn upstream_status(ctx: &Context) -> Vec<Remedy> {
     };
     let log = || {
         let ask = format!("curl -sS -D - -o /dev/null {}", quoted(ctx.goproxy()));
-        run(
-            "this machine: see the whole answer",
-            [ask.as_str()],
-            "every system",
-        )
+        run("this machine: see the whole answer", [ask.as_str()], "every system")
     };
-    let clone_less = || {
-        run(
-            "your shell: fewer requests at once",
-            ["GODEBUG=cmdgonetlimit=2 go mod download"],
-            "Go 1.21 and newer",
-        )
-    };
+    let clone_less =
+        || run("your shell: fewer requests at once", ["GODEBUG=cmdgonetlimit=2 go mod download"], "Go 1.21 and newer");
     match ctx.status {
         Some(401 | 403 | 407) => vec![credentials(), log(), any_error_falls_through()],
         Some(404 | 410) => vec![log(), super::project::reset_goproxy()],
@@ -254,9 +230,7 @@ pub(super) fn packet_loss() -> Vec<Remedy> {
                 "sudo sysctl -w net.core.default_qdisc=fq".to_owned(),
                 "sudo sysctl -w net.ipv4.tcp_congestion_control=bbr".to_owned(),
             ],
-            config: Some(
-                "net.core.default_qdisc = fq\nnet.ipv4.tcp_congestion_control = bbr".to_owned(),
-            ),
+            config: Some("net.core.default_qdisc = fq\nnet.ipv4.tcp_congestion_control = bbr".to_owned()),
             valid_for: "Linux 4.9 and newer, for new connections; the configuration goes to \
                         /etc/sysctl.d/90-bbr.conf. It is the sender that decides, so it must be the \
                         machine that sends the zips"

@@ -7,10 +7,7 @@ pub(super) fn http2_disabled(ctx: &Context) -> Vec<Remedy> {
     let id = Id::Http2DisabledByEnv;
     let mut all = Vec::new();
     if ctx.location.is_some() {
-        let (show, apply) = (
-            format!("goferry fix {id}"),
-            format!("goferry fix {id} --apply"),
-        );
+        let (show, apply) = (format!("goferry fix {id}"), format!("goferry fix {id} --apply"));
         all.push(run(
             "your files: the line that sets it; the first command shows the change, the second \
              makes it",
@@ -20,17 +17,11 @@ pub(super) fn http2_disabled(ctx: &Context) -> Vec<Remedy> {
     }
     all.push(run(
         "your shell: take this one setting out of GODEBUG",
-        [
-            "export GODEBUG=\"$(printf %s \"$GODEBUG\" | tr , '\\n' | grep -v '^http2client=' | \
-          paste -sd, -)\"",
-        ],
+        ["export GODEBUG=\"$(printf %s \"$GODEBUG\" | tr , '\\n' | grep -v '^http2client=' | \
+          paste -sd, -)\""],
         "every Go; only the environment of the process counts, not go env -w and not go.mod",
     ));
-    all.push(run(
-        "your shell: without GODEBUG at all",
-        ["unset GODEBUG"],
-        "every Go",
-    ));
+    all.push(run("your shell: without GODEBUG at all", ["unset GODEBUG"], "every Go"));
     all
 }
 
@@ -75,16 +66,12 @@ pub(super) fn toolchain(ctx: &Context) -> Vec<Remedy> {
     let wanted = ctx.toolchain.as_deref().filter(|t| {
         t.starts_with("go1")
             && t.len() <= 32
-            && t.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+            && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
     });
     let mut all = Vec::new();
     all.push(run(
         "your image or machine: install the toolchain that the project asks for",
-        [
-            "go env GOVERSION",
-            "go mod edit -json | grep -e '\"Go\"' -e '\"Toolchain\"'",
-        ],
+        ["go env GOVERSION", "go mod edit -json | grep -e '\"Go\"' -e '\"Toolchain\"'"],
         "every Go from 1.21; when the first is at least the second nothing is downloaded",
     ));
     if let Some(wanted) = wanted {
@@ -143,10 +130,8 @@ pub(super) fn sumdb() -> Vec<Remedy> {
         run(
             "your shell: a module proxy that carries the database first in GOPROXY; this must \
              answer 200",
-            [
-                "curl -sS -o /dev/null -w '%{http_code}\\n' \"$(go env GOPROXY | cut -d, -f1 | \
-              cut -d'|' -f1)/sumdb/$(go env GOSUMDB | cut -d' ' -f1)/supported\"",
-            ],
+            ["curl -sS -o /dev/null -w '%{http_code}\\n' \"$(go env GOPROXY | cut -d, -f1 | \
+              cut -d'|' -f1)/sumdb/$(go env GOSUMDB | cut -d' ' -f1)/supported\""],
             "every Go; 404 or 410 sends go to the database itself, another error stops it",
         ),
         run(

@@ -98,10 +98,7 @@ impl ServerKind {
             ("goproxy", ServerKind::Goproxy),
             ("zscaler", ServerKind::Zscaler),
         ];
-        PRODUCTS
-            .iter()
-            .find(|(name, _)| token.eq_ignore_ascii_case(name))
-            .map(|(_, kind)| *kind)
+        PRODUCTS.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)).map(|(_, kind)| *kind)
     }
 }
 
@@ -120,11 +117,7 @@ impl Version {
     /// A version of three numbers.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Version {
-            major,
-            minor,
-            patch,
-        }
+        Version { major, minor, patch }
     }
 
     /// Reads `1.22.1`, `v2.6`, `1.21.4.1` or `3.76.0-03`: at least two numbers, what follows the
@@ -135,10 +128,7 @@ impl Version {
         let mut numbers = [0_u32; 3];
         let mut read = 0;
         for part in text.split('.').take(3) {
-            let end = part
-                .bytes()
-                .position(|b| !b.is_ascii_digit())
-                .unwrap_or(part.len());
+            let end = part.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(part.len());
             if end == 0 {
                 break;
             }
@@ -174,21 +164,13 @@ impl Server {
     /// A server of which nothing is known.
     #[must_use]
     pub const fn unknown() -> Self {
-        Server {
-            kind: ServerKind::Unknown,
-            version: None,
-            raw: String::new(),
-        }
+        Server { kind: ServerKind::Unknown, version: None, raw: String::new() }
     }
 
     /// A server known from elsewhere, for example from the user.
     #[must_use]
     pub fn new(kind: ServerKind, version: Option<Version>) -> Self {
-        Server {
-            kind,
-            version,
-            raw: kind.name().to_owned(),
-        }
+        Server { kind, version, raw: kind.name().to_owned() }
     }
 
     /// Reads a response's `Server` and `Via` fields, then the other fields that give a program
@@ -198,11 +180,7 @@ impl Server {
     ///
     /// The texts are the peer's: 512 bytes of each are read, and 64 of the other fields.
     #[must_use]
-    pub fn from_headers(
-        server: Option<&str>,
-        via: Option<&str>,
-        others: &[(&str, &str)],
-    ) -> Server {
+    pub fn from_headers(server: Option<&str>, via: Option<&str>, others: &[(&str, &str)]) -> Server {
         if let Some(found) = server.and_then(|text| products(text).next()) {
             return found;
         }
@@ -215,11 +193,7 @@ impl Server {
             }
         }
         let raw = printable(server.or(via).unwrap_or_default());
-        Server {
-            kind: ServerKind::Unknown,
-            version: None,
-            raw,
-        }
+        Server { kind: ServerKind::Unknown, version: None, raw }
     }
 
     /// Reads the issuer of a certificate, in any text form that holds its names: the programs
@@ -239,15 +213,8 @@ impl Server {
             ("caddy local authority", ServerKind::Caddy),
         ];
         let lower = bounded(issuer).to_ascii_lowercase();
-        let kind = ISSUERS
-            .iter()
-            .find(|(name, _)| lower.contains(name))
-            .map_or(ServerKind::Unknown, |(_, kind)| *kind);
-        Server {
-            kind,
-            version: None,
-            raw: printable(issuer),
-        }
+        let kind = ISSUERS.iter().find(|(name, _)| lower.contains(name)).map_or(ServerKind::Unknown, |(_, kind)| *kind);
+        Server { kind, version: None, raw: printable(issuer) }
     }
 
     /// Whether the program is known.
@@ -262,22 +229,14 @@ impl Server {
     pub fn is_interceptor(&self) -> bool {
         matches!(
             self.kind,
-            ServerKind::Mitmproxy
-                | ServerKind::Zscaler
-                | ServerKind::PanOs
-                | ServerKind::Fortinet
-                | ServerKind::Squid
+            ServerKind::Mitmproxy | ServerKind::Zscaler | ServerKind::PanOs | ServerKind::Fortinet | ServerKind::Squid
         )
     }
 
     /// This server, or `other` where nothing is known of this one.
     #[must_use]
     pub fn or(self, other: Server) -> Server {
-        if self.kind == ServerKind::Unknown && other.kind != ServerKind::Unknown {
-            other
-        } else {
-            self
-        }
+        if self.kind == ServerKind::Unknown && other.kind != ServerKind::Unknown { other } else { self }
     }
 }
 
@@ -307,11 +266,7 @@ fn products(text: &str) -> impl Iterator<Item = Server> + '_ {
                 None => (token, tokens.peek().and_then(|next| Version::parse(next))),
             };
             if let Some(kind) = ServerKind::from_product(name) {
-                return Some(Server {
-                    kind,
-                    version,
-                    raw: printable(text),
-                });
+                return Some(Server { kind, version, raw: printable(text) });
             }
         }
     })
@@ -326,11 +281,7 @@ fn from_other(name: &str, value: &str) -> Option<Server> {
         "x-squid-error" => ServerKind::Squid,
         _ => return None,
     };
-    Some(Server {
-        kind,
-        version: None,
-        raw: printable(name),
-    })
+    Some(Server { kind, version: None, raw: printable(name) })
 }
 
 /// The first [`MAX_TEXT`] bytes, cut between characters.
@@ -344,17 +295,7 @@ fn bounded(text: &str) -> &str {
 
 /// What may be shown on a terminal: printable ASCII, [`MAX_RAW`] characters.
 fn printable(text: &str) -> String {
-    bounded(text)
-        .chars()
-        .map(|c| {
-            if c.is_ascii_graphic() || c == ' ' {
-                c
-            } else {
-                '?'
-            }
-        })
-        .take(MAX_RAW)
-        .collect()
+    bounded(text).chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(MAX_RAW).collect()
 }
 
 #[cfg(test)]
@@ -369,27 +310,12 @@ mod tests {
     #[test]
     fn the_server_field_names_program_and_version() {
         let v = |a, b, c| Some(Version::new(a, b, c));
-        assert_eq!(
-            from_server("nginx/1.22.1"),
-            (ServerKind::Nginx, v(1, 22, 1))
-        );
+        assert_eq!(from_server("nginx/1.22.1"), (ServerKind::Nginx, v(1, 22, 1)));
         assert_eq!(from_server("nginx"), (ServerKind::Nginx, None));
-        assert_eq!(
-            from_server("openresty/1.21.4.1"),
-            (ServerKind::OpenResty, v(1, 21, 4))
-        );
-        assert_eq!(
-            from_server("Apache/2.4.57 (Debian)"),
-            (ServerKind::Apache, v(2, 4, 57))
-        );
-        assert_eq!(
-            from_server("Nexus/3.76.0-03 (OSS)"),
-            (ServerKind::Nexus, v(3, 76, 0))
-        );
-        assert_eq!(
-            from_server("mitmproxy 8.1.1"),
-            (ServerKind::Mitmproxy, v(8, 1, 1))
-        );
+        assert_eq!(from_server("openresty/1.21.4.1"), (ServerKind::OpenResty, v(1, 21, 4)));
+        assert_eq!(from_server("Apache/2.4.57 (Debian)"), (ServerKind::Apache, v(2, 4, 57)));
+        assert_eq!(from_server("Nexus/3.76.0-03 (OSS)"), (ServerKind::Nexus, v(3, 76, 0)));
+        assert_eq!(from_server("mitmproxy 8.1.1"), (ServerKind::Mitmproxy, v(8, 1, 1)));
         assert_eq!(from_server("envoy"), (ServerKind::Envoy, None));
         assert_eq!(from_server("nginxish/1.2.3"), (ServerKind::Unknown, None));
         assert_eq!(from_server(""), (ServerKind::Unknown, None));
@@ -399,10 +325,7 @@ mod tests {
     fn the_nearest_hop_of_via_counts_and_server_wins() {
         let via = "1.1 caddy, 1.1 gate.example.com (squid/5.7)";
         let server = Server::from_headers(None, Some(via), &[]);
-        assert_eq!(
-            (server.kind, server.version),
-            (ServerKind::Squid, Some(Version::new(5, 7, 0)))
-        );
+        assert_eq!((server.kind, server.version), (ServerKind::Squid, Some(Version::new(5, 7, 0))));
         let server = Server::from_headers(Some("Caddy"), Some(via), &[]);
         assert_eq!(server.kind, ServerKind::Caddy);
     }
@@ -414,10 +337,7 @@ mod tests {
         assert_eq!(server.kind, ServerKind::Tinyproxy);
         assert_eq!(server.version, Some(Version::new(1, 11, 1)));
         let server = Server::from_headers(Some("teapot"), None, &[]);
-        assert_eq!(
-            (server.kind, server.raw.as_str()),
-            (ServerKind::Unknown, "teapot")
-        );
+        assert_eq!((server.kind, server.raw.as_str()), (ServerKind::Unknown, "teapot"));
     }
 
     #[test]
@@ -436,16 +356,9 @@ mod tests {
     #[test]
     fn hostile_text_is_cut_and_cleaned() {
         let long = "é\u{1b}[31m".repeat(10_000);
-        for server in [
-            Server::from_headers(Some(&long), Some(&long), &[(&long, &long)]),
-            Server::from_issuer(&long),
-        ] {
+        for server in [Server::from_headers(Some(&long), Some(&long), &[(&long, &long)]), Server::from_issuer(&long)] {
             assert!(server.raw.chars().count() <= MAX_RAW);
-            assert!(
-                server.raw.chars().all(|c| c.is_ascii_graphic() || c == ' '),
-                "{}",
-                server.raw
-            );
+            assert!(server.raw.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{}", server.raw);
         }
         assert_eq!(Version::parse("99999999999.1.1"), None);
         assert_eq!(Version::parse("1"), None);

@@ -19,11 +19,9 @@ pub(super) fn let_h2_through(ctx: &Context) -> Vec<Remedy> {
              all\n    next\nend",
             "FortiOS 7.0 and newer, with proxy-based inspection, by its vendor's documentation",
         )],
-        ServerKind::Mitmproxy => vec![write(
-            "mitmproxy, ~/.mitmproxy/config.yaml",
-            "http2: true",
-            "mitmproxy 5 and newer (the default)",
-        )],
+        ServerKind::Mitmproxy => {
+            vec![write("mitmproxy, ~/.mitmproxy/config.yaml", "http2: true", "mitmproxy 5 and newer (the default)")]
+        }
         _ => Vec::new(),
     };
     all.extend(exempt(ctx));
@@ -71,10 +69,7 @@ pub(super) fn exempt(ctx: &Context) -> Vec<Remedy> {
         generic,
         squid,
         mitmproxy,
-        menu(
-            ServerKind::PanOs,
-            "PAN-OS: Device > Certificate Management > SSL Decryption Exclusion, add this host",
-        ),
+        menu(ServerKind::PanOs, "PAN-OS: Device > Certificate Management > SSL Decryption Exclusion, add this host"),
         menu(
             ServerKind::Zscaler,
             "Zscaler: Policy > SSL Inspection, a rule \"Do Not Inspect\" for a URL category with \
@@ -101,18 +96,12 @@ pub(super) fn trust(ctx: &Context) -> Vec<Remedy> {
     vec![
         run(
             "this machine, with the CA's certificate in ca.crt",
-            [
-                "sudo cp ca.crt /usr/local/share/ca-certificates/goproxy-ca.crt",
-                "sudo update-ca-certificates",
-            ],
+            ["sudo cp ca.crt /usr/local/share/ca-certificates/goproxy-ca.crt", "sudo update-ca-certificates"],
             "Debian, Ubuntu, Alpine with ca-certificates",
         ),
         run(
             "this machine, with the CA's certificate in ca.crt",
-            [
-                "sudo cp ca.crt /etc/pki/ca-trust/source/anchors/goproxy-ca.crt",
-                "sudo update-ca-trust",
-            ],
+            ["sudo cp ca.crt /etc/pki/ca-trust/source/anchors/goproxy-ca.crt", "sudo update-ca-trust"],
             "Fedora, RHEL and their relatives",
         ),
         run(
@@ -126,8 +115,7 @@ pub(super) fn trust(ctx: &Context) -> Vec<Remedy> {
              go in",
         ),
         Remedy {
-            place: "the server, if it sends its own certificate without the intermediate ones"
-                .to_owned(),
+            place: "the server, if it sends its own certificate without the intermediate ones".to_owned(),
             commands: vec![format!(
                 "openssl s_client -connect {0}:443 -servername {0} -showcerts </dev/null",
                 ctx.host()
@@ -156,11 +144,7 @@ pub(super) fn expired(ctx: &Context) -> Vec<Remedy> {
         ),
         run(
             "this machine, if the certificate is good and the clock is not",
-            [
-                look.as_str(),
-                "timedatectl",
-                "sudo timedatectl set-ntp true",
-            ],
+            [look.as_str(), "timedatectl", "sudo timedatectl set-ntp true"],
             "Linux with systemd",
         ),
     ]
@@ -238,18 +222,12 @@ pub(super) fn client_certificate(ctx: &Context) -> Vec<Remedy> {
                 "require_client_certificate: false",
                 "Envoy 1.14 and newer (v3 API)",
             ),
-            Form::of(
-                ServerKind::Apache,
-                APACHE,
-                "SSLVerifyClient none",
-                "Apache httpd 2.4",
-            ),
+            Form::of(ServerKind::Apache, APACHE, "SSLVerifyClient none", "Apache httpd 2.4"),
         ],
     )
     .into_iter()
     .chain([Remedy {
-        place: "nginx on this machine, the http block: a local proxy that holds the certificate"
-            .to_owned(),
+        place: "nginx on this machine, the http block: a local proxy that holds the certificate".to_owned(),
         commands: vec!["export GOPROXY=http://127.0.0.1:8080".to_owned()],
         config: Some(format!(
             "server {{\n    listen 127.0.0.1:8080;\n    location / {{\n        \
@@ -282,12 +260,7 @@ pub(super) fn versions(ctx: &Context) -> Vec<Remedy> {
                 "HAProxy 1.8.0 and newer with OpenSSL 1.1.1; take \"ssl-max-ver\" and \"no-tlsv13\" \
                  away",
             ),
-            Form::of(
-                ServerKind::Caddy,
-                CADDY_SITE,
-                "tls {\n    protocols tls1.2 tls1.3\n}",
-                "Caddy 2 (the default)",
-            ),
+            Form::of(ServerKind::Caddy, CADDY_SITE, "tls {\n    protocols tls1.2 tls1.3\n}", "Caddy 2 (the default)"),
             Form::of(
                 ServerKind::Envoy,
                 ENVOY_TLS,
@@ -348,10 +321,7 @@ mod tests {
             ctx.forward_proxy = Some(Server::new(kind, None));
             let all = let_h2_through(&ctx);
             assert!(all[0].place.starts_with(first), "{kind:?}: {all:?}");
-            assert!(
-                all.iter()
-                    .all(|r| r.place.starts_with(first) || r.place.starts_with("your"))
-            );
+            assert!(all.iter().all(|r| r.place.starts_with(first) || r.place.starts_with("your")));
         }
     }
 

@@ -9,9 +9,9 @@ mod chain;
 mod human;
 mod json;
 mod markdown;
-mod sarif;
 #[cfg(test)]
 mod samples;
+mod sarif;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -12,7 +12,8 @@ use crate::rules;
 use crate::stats;
 
 use super::{
-    GoodputSummary, Hop, PathSummary, PhaseSummary, PredictionSummary, ProjectSummary, Remedied, Report, SCHEMA, Variable,
+    GoodputSummary, Hop, PathSummary, PhaseSummary, PredictionSummary, ProjectSummary, Remedied, Report, SCHEMA,
+    Variable,
 };
 
 /// Sums up a case with its findings.
@@ -68,20 +69,33 @@ fn environment(case: &Case<'_>) -> Vec<Variable> {
         all.push(Variable { name: "go version".to_owned(), value: go.version.clone(), origin });
     }
     if let Some(selected) = &around.toolchain.selected {
-        all.push(Variable { name: "toolchain".to_owned(), value: selected.clone(), origin: around.toolchain.why.clone() });
+        all.push(Variable {
+            name: "toolchain".to_owned(),
+            value: selected.clone(),
+            origin: around.toolchain.why.clone(),
+        });
     }
     let procs = &around.gomaxprocs;
     let origin = match &procs.why {
         goferry_env::gomaxprocs::Why::Env => "environment".to_owned(),
         goferry_env::gomaxprocs::Why::Affinity { cpus } => format!("{cpus} CPUs"),
-        goferry_env::gomaxprocs::Why::CgroupQuota { file, quota } => format!("quota of {quota:.1} CPUs in {}", file.display()),
+        goferry_env::gomaxprocs::Why::CgroupQuota { file, quota } => {
+            format!("quota of {quota:.1} CPUs in {}", file.display())
+        }
     };
     all.retain(|variable| variable.name != "GOMAXPROCS");
     all.push(Variable { name: "GOMAXPROCS".to_owned(), value: procs.value.to_string(), origin });
     all.push(Variable {
         name: "certificates".to_owned(),
         value: around.roots.der.len().to_string(),
-        origin: around.roots.files.iter().filter(|file| file.new > 0).map(|file| file.path.display().to_string()).next().unwrap_or_default(),
+        origin: around
+            .roots
+            .files
+            .iter()
+            .filter(|file| file.new > 0)
+            .map(|file| file.path.display().to_string())
+            .next()
+            .unwrap_or_default(),
     });
     all
 }
@@ -140,7 +154,8 @@ fn hops(case: &Case<'_>, view: PathView<'_>) -> Vec<Hop> {
     let reached = |wanted: Peer| view.connects().any(|(peer, _, outcome, _)| peer == wanted && outcome.is_ok());
     if let Route::Via(proxy) = &view.info.route {
         let known = view.forward_proxy().filter(crate::remedy::Server::is_known);
-        let tunnelled = view.info.scheme == "http" || view.facts().any(|fact| matches!(fact, Fact::Tunnelled { outcome: Ok(()), .. }));
+        let tunnelled = view.info.scheme == "http"
+            || view.facts().any(|fact| matches!(fact, Fact::Tunnelled { outcome: Ok(()), .. }));
         hops.push(Hop {
             role: if rules::is_intercepted(case, view) { "interceptor" } else { "proxy" }.to_owned(),
             name: known.map_or_else(|| proxy.clone(), |server| format!("{proxy} ({server})")),
@@ -172,7 +187,15 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
     let mut add = |phase: &str, times: Vec<Duration>, failed: usize| {
         let Some(summary) = stats::summary(times.iter().copied()) else {
             if failed > 0 {
-                all.push(PhaseSummary { phase: phase.to_owned(), count: 0, failed, min_ms: 0.0, p50_ms: 0.0, p95_ms: 0.0, max_ms: 0.0 });
+                all.push(PhaseSummary {
+                    phase: phase.to_owned(),
+                    count: 0,
+                    failed,
+                    min_ms: 0.0,
+                    p50_ms: 0.0,
+                    p95_ms: 0.0,
+                    max_ms: 0.0,
+                });
             }
             return;
         };
@@ -195,7 +218,11 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
         bad.retain(|(_, _, answer, _)| {
             !(elsewhere && answer.is_err_and(|error| error.kind == goferry_net::ErrorKind::NameNotFound))
         });
-        add(&format!("DNS {}", crate::resolution::record(family)), good.iter().map(|(.., took)| *took).collect(), bad.len());
+        add(
+            &format!("DNS {}", crate::resolution::record(family)),
+            good.iter().map(|(.., took)| *took).collect(),
+            bad.len(),
+        );
         let of = view.connects().filter(|(_, have, ..)| *have == family);
         let (good, bad): (Vec<_>, Vec<_>) = of.partition(|(_, _, outcome, _)| outcome.is_ok());
         add(&format!("TCP {}", family.as_str()), good.iter().map(|(.., took)| *took).collect(), bad.len());
@@ -207,7 +234,9 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
     let (good, bad): (Vec<_>, Vec<_>) = tunnels.partition(|(ok, _)| *ok);
     add("CONNECT", good.iter().map(|(_, took)| *took).collect(), bad.len());
     let handshakes = |resumed: bool| {
-        view.handshakes().filter(move |(outcome, _)| outcome.is_ok_and(|tls| tls.resumed == resumed)).map(|(_, took)| took)
+        view.handshakes()
+            .filter(move |(outcome, _)| outcome.is_ok_and(|tls| tls.resumed == resumed))
+            .map(|(_, took)| took)
     };
     let failed = view.handshakes().filter(|(outcome, _)| outcome.is_err()).count();
     add("TLS", handshakes(false).collect(), failed);
@@ -216,12 +245,15 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
     let silent = view.h2().filter(|(seen, _)| seen.first_frame.is_none()).count();
     add("first frame", first, silent);
     add("PING", view.h2().flat_map(|(seen, _)| seen.pings.iter().copied()).collect(), 0);
-    for (name, wanted) in
-        [("request", crate::observation::Load::Alone), ("burst", crate::observation::Load::Burst), ("zip first byte", crate::observation::Load::Large)]
-    {
+    for (name, wanted) in [
+        ("request", crate::observation::Load::Alone),
+        ("burst", crate::observation::Load::Burst),
+        ("zip first byte", crate::observation::Load::Large),
+    ] {
         let of = view.exchanges().filter(|(_, load, _)| *load == wanted).map(|(exchange, ..)| exchange);
-        let (good, bad): (Vec<&Exchange>, Vec<&Exchange>) =
-            of.filter(|exchange| exchange.outcome != goferry_net::Outcome::Unsent).partition(|exchange| exchange.answered());
+        let (good, bad): (Vec<&Exchange>, Vec<&Exchange>) = of
+            .filter(|exchange| exchange.outcome != goferry_net::Outcome::Unsent)
+            .partition(|exchange| exchange.answered());
         add(name, good.iter().filter_map(|exchange| exchange.ttfb).collect(), bad.len());
     }
     all

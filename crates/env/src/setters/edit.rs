@@ -6,9 +6,7 @@ use super::{Removal, Setter};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
     /// The file is not the one that was scanned.
-    #[error(
-        "the text at bytes {start}..{end} is not what was found there before: scan the file again"
-    )]
+    #[error("the text at bytes {start}..{end} is not what was found there before: scan the file again")]
     Changed {
         /// First byte of the value.
         start: usize,
@@ -41,10 +39,7 @@ pub fn remove_setting(text: &str, setter: &Setter, key: &str) -> Result<String, 
         && text.is_char_boundary(removal.range.start)
         && text.is_char_boundary(removal.range.end);
     if !fits || text.get(span.clone()) != Some(setter.raw.as_str()) {
-        return Err(EditError::Changed {
-            start: span.start,
-            end: span.end,
-        });
+        return Err(EditError::Changed { start: span.start, end: span.end });
     }
     if key == setter.var {
         return Ok(replace(text, removal));
@@ -53,21 +48,12 @@ pub fn remove_setting(text: &str, setter: &Setter, key: &str) -> Result<String, 
     let items: Vec<&str> = setter.raw.split(',').collect();
     let kept: Vec<&str> = items.iter().filter(|i| !sets_key(i)).copied().collect();
     if kept.len() == items.len() {
-        return Err(EditError::NoSuchKey {
-            var: setter.var.clone(),
-            key: key.to_owned(),
-        });
+        return Err(EditError::NoSuchKey { var: setter.var.clone(), key: key.to_owned() });
     }
     if kept.iter().all(|i| i.trim().is_empty()) {
         return Ok(replace(text, removal));
     }
-    Ok(replace(
-        text,
-        &Removal {
-            range: span,
-            replacement: kept.join(","),
-        },
-    ))
+    Ok(replace(text, &Removal { range: span, replacement: kept.join(",") }))
 }
 
 fn replace(text: &str, removal: &Removal) -> String {

@@ -94,27 +94,19 @@ fn groovy(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<Hit> 
         }
         let start = line.end - rest.len() + 1;
         let end = start + text[start..line.end].find(quote)?;
-        let alone =
-            (before.is_empty() || before == "env.") && text[end + 1..line.end].trim().is_empty();
+        let alone = (before.is_empty() || before == "env.") && text[end + 1..line.end].trim().is_empty();
         let removal = if alone {
             // An `environment` block may not be empty.
             let opens = text[..line.start].trim_end().ends_with('{');
             let closes = text[line.end..].trim_start().starts_with('}');
-            if opens && closes {
-                Removal::cut(start..end)
-            } else {
-                Removal::cut(full_line(text, line.start))
-            }
+            if opens && closes { Removal::cut(start..end) } else { Removal::cut(full_line(text, line.start)) }
         } else {
             Removal::cut(start..end)
         };
         return Some(Hit::new(var, start..end, removal));
     }
     // ['X=value']
-    let quote = before
-        .chars()
-        .next_back()
-        .filter(|c| matches!(c, '"' | '\''))?;
+    let quote = before.chars().next_back().filter(|c| matches!(c, '"' | '\''))?;
     if before.len() != at - line.start || !after.starts_with('=') {
         return None;
     }
@@ -126,9 +118,5 @@ fn groovy(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<Hit> 
     if !listed || !closer.starts_with([',', ']']) {
         return None;
     }
-    Some(Hit::new(
-        var,
-        start..end,
-        item_removal(text, at - 1..end + 1),
-    ))
+    Some(Hit::new(var, start..end, item_removal(text, at - 1..end + 1)))
 }

@@ -8,7 +8,8 @@ use super::{Hit, Removal};
 
 const NOT_FROM_GO_ENV: &str =
     "the go command reads this variable from the process environment only, never from this file";
-const NOT_FROM_GO_MOD: &str = "godebug lines are defaults of the programs built here; the go command itself does not read them";
+const NOT_FROM_GO_MOD: &str =
+    "godebug lines are defaults of the programs built here; the go command itself does not read them";
 const NOT_EXPORTED_BY_MAKE: &str =
     "not exported: commands see it only where the variable comes from the environment already";
 
@@ -25,11 +26,7 @@ pub(super) fn env_file(text: &str, var: &str) -> Vec<Hit> {
             continue;
         };
         let range = trimmed(text, line.end - value.len()..line.end);
-        out.push(Hit::new(
-            var,
-            quoted_prefix(text, range),
-            Removal::cut(full_line(text, line.start)),
-        ));
+        out.push(Hit::new(var, quoted_prefix(text, range), Removal::cut(full_line(text, line.start))));
     }
     out
 }
@@ -65,11 +62,7 @@ pub(super) fn pam(text: &str, var: &str) -> Vec<Hit> {
                 Some(inner) => inner.find('"').map_or(value.len(), |e| e + 2),
                 None => value.find([' ', '\t']).unwrap_or(value.len()),
             };
-            out.push(Hit::new(
-                var,
-                unquoted(text, start..start + end),
-                Removal::cut(full_line(text, line.start)),
-            ));
+            out.push(Hit::new(var, unquoted(text, start..start + end), Removal::cut(full_line(text, line.start))));
         }
     }
     out
@@ -149,13 +142,7 @@ fn docker_env(
         .collect()
 }
 
-fn docker_removal(
-    text: &str,
-    line: &Range<usize>,
-    body: &Range<usize>,
-    word: &Range<usize>,
-    first: bool,
-) -> Removal {
+fn docker_removal(text: &str, line: &Range<usize>, body: &Range<usize>, word: &Range<usize>, first: bool) -> Removal {
     let before = text[body.start..word.start].trim();
     let after = text[word.end..body.end].trim();
     match (before.is_empty(), after) {
@@ -180,9 +167,7 @@ pub(super) fn makefile(text: &str, var: &str) -> Vec<Hit> {
         let line = text[l].trim();
         line == "export"
             || line.starts_with(".EXPORT_ALL_VARIABLES")
-            || (line.starts_with("export ")
-                && !line.contains('=')
-                && line.split_whitespace().any(|w| w == var))
+            || (line.starts_with("export ") && !line.contains('=') && line.split_whitespace().any(|w| w == var))
     };
     let exported = lines(text).any(exports_it);
     let mut out = Vec::new();
@@ -192,25 +177,18 @@ pub(super) fn makefile(text: &str, var: &str) -> Vec<Hit> {
             continue;
         }
         if part.starts_with('\t') {
-            let from =
-                line.start + part.len() - part.trim_start_matches(['\t', ' ', '@', '-', '+']).len();
+            let from = line.start + part.len() - part.trim_start_matches(['\t', ' ', '@', '-', '+']).len();
             out.extend(shell::embedded(text, from..line.end, var));
             continue;
         }
         for i in words(part, var) {
             let head = part[..i].trim();
             let modifiers = head.rsplit_once(':').map_or(head, |(_, m)| m);
-            if !modifiers
-                .split_whitespace()
-                .all(|m| matches!(m, "export" | "override" | "private"))
-            {
+            if !modifiers.split_whitespace().all(|m| matches!(m, "export" | "override" | "private")) {
                 continue;
             }
             let after = part[i + var.len()..].trim_start();
-            let Some(operator) = ["::=", ":=", "?=", "+=", "="]
-                .iter()
-                .find(|o| after.starts_with(**o))
-            else {
+            let Some(operator) = ["::=", ":=", "?=", "+=", "="].iter().find(|o| after.starts_with(**o)) else {
                 continue;
             };
             let start = line.end - after.len() + operator.len();
@@ -221,11 +199,8 @@ pub(super) fn makefile(text: &str, var: &str) -> Vec<Hit> {
             if continues {
                 range = trimmed(text, range.start..range.end - 1);
             }
-            let removal = if continues {
-                Removal::cut(range.clone())
-            } else {
-                Removal::cut(full_line(text, line.start))
-            };
+            let removal =
+                if continues { Removal::cut(range.clone()) } else { Removal::cut(full_line(text, line.start)) };
             let mut hit = Hit::new(var, range, removal);
             if !exported && !modifiers.split_whitespace().any(|m| m == "export") {
                 hit.counts = Err(NOT_EXPORTED_BY_MAKE.to_owned());
@@ -246,8 +221,7 @@ pub(super) fn justfile(text: &str, var: &str) -> Vec<Hit> {
     for line in lines(text) {
         let part = &text[line.clone()];
         if part.starts_with([' ', '\t']) {
-            let from =
-                line.start + part.len() - part.trim_start_matches(['\t', ' ', '@', '-']).len();
+            let from = line.start + part.len() - part.trim_start_matches(['\t', ' ', '@', '-']).len();
             out.extend(shell::embedded(text, from..line.end, var));
             continue;
         }
@@ -255,10 +229,7 @@ pub(super) fn justfile(text: &str, var: &str) -> Vec<Hit> {
             Some(rest) => (true, rest.trim_start()),
             None => (false, part),
         };
-        let Some(value) = rest
-            .strip_prefix(var)
-            .and_then(|r| r.trim_start().strip_prefix(":="))
-        else {
+        let Some(value) = rest.strip_prefix(var).and_then(|r| r.trim_start().strip_prefix(":=")) else {
             continue;
         };
         let range = quoted_prefix(text, trimmed(text, line.end - value.len()..line.end));
@@ -274,10 +245,7 @@ pub(super) fn justfile(text: &str, var: &str) -> Vec<Hit> {
 /// A `go env -w` file.
 pub(super) fn go_env(text: &str, var: &str) -> Vec<Hit> {
     let counts = var.starts_with("GO")
-        && !matches!(
-            var,
-            "GODEBUG" | "GOENV" | "GOMAXPROCS" | "GOGC" | "GOMEMLIMIT" | "GOTRACEBACK"
-        );
+        && !matches!(var, "GODEBUG" | "GOENV" | "GOMAXPROCS" | "GOGC" | "GOMEMLIMIT" | "GOTRACEBACK");
     lines(text)
         .filter_map(|line| {
             let value = text[line.clone()].strip_prefix(var)?.strip_prefix('=')?;
@@ -325,11 +293,7 @@ fn godebug_lines(text: &str) -> Vec<Hit> {
             }
         };
         if text[setting.clone()].contains('=') {
-            let mut hit = Hit::new(
-                "GODEBUG",
-                setting,
-                Removal::cut(full_line(text, line.start)),
-            );
+            let mut hit = Hit::new("GODEBUG", setting, Removal::cut(full_line(text, line.start)));
             hit.counts = Err(NOT_FROM_GO_MOD.to_owned());
             out.push(hit);
         }

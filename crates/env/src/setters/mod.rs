@@ -167,9 +167,7 @@ pub fn find_in(text: &str, kind: FileKind, vars: &[&str]) -> Vec<Setter> {
         hits.extend(match kind {
             FileKind::Shell | FileKind::Envrc => shell::find(text, var),
             FileKind::Fish => shell::find_fish(text, var),
-            FileKind::EtcEnvironment | FileKind::EnvironmentD | FileKind::DotEnv => {
-                lines::env_file(text, var)
-            }
+            FileKind::EtcEnvironment | FileKind::EnvironmentD | FileKind::DotEnv => lines::env_file(text, var),
             FileKind::PamEnvironment => lines::pam(text, var),
             FileKind::Dockerfile => lines::dockerfile(text, var),
             FileKind::Makefile => lines::makefile(text, var),
@@ -207,21 +205,13 @@ struct Removal {
 
 impl Removal {
     fn cut(range: Range<usize>) -> Removal {
-        Removal {
-            range,
-            replacement: String::new(),
-        }
+        Removal { range, replacement: String::new() }
     }
 }
 
 impl Hit {
     fn new(var: &str, value: Range<usize>, removal: Removal) -> Hit {
-        Hit {
-            var: var.to_owned(),
-            value,
-            removal,
-            counts: Ok(None),
-        }
+        Hit { var: var.to_owned(), value, removal, counts: Ok(None) }
     }
 }
 

@@ -50,12 +50,7 @@ fn user(home: &Path, inputs: &Inputs, out: &mut Vec<(PathBuf, FileKind)>) {
     };
     out.push((config.join("fish/config.fish"), FileKind::Fish));
     directory(&config.join("fish/conf.d"), ".fish", FileKind::Fish, out);
-    directory(
-        &config.join("environment.d"),
-        ".conf",
-        FileKind::EnvironmentD,
-        out,
-    );
+    directory(&config.join("environment.d"), ".conf", FileKind::EnvironmentD, out);
     out.push((home.join(".pam_environment"), FileKind::PamEnvironment));
 }
 
@@ -74,16 +69,8 @@ fn system(inputs: &Inputs, out: &mut Vec<(PathBuf, FileKind)>) {
     }
     directory(&inputs.system("/etc/profile.d"), "", FileKind::Shell, out);
     out.push((inputs.system("/etc/environment"), FileKind::EtcEnvironment));
-    out.push((
-        inputs.system("/etc/security/pam_env.conf"),
-        FileKind::PamEnvironment,
-    ));
-    for dir in [
-        "/etc/environment.d",
-        "/run/environment.d",
-        "/usr/lib/environment.d",
-        "/usr/local/lib/environment.d",
-    ] {
+    out.push((inputs.system("/etc/security/pam_env.conf"), FileKind::PamEnvironment));
+    for dir in ["/etc/environment.d", "/run/environment.d", "/usr/lib/environment.d", "/usr/local/lib/environment.d"] {
         directory(&inputs.system(dir), ".conf", FileKind::EnvironmentD, out);
     }
     out.push((inputs.system("/etc/fish/config.fish"), FileKind::Fish));
@@ -112,12 +99,7 @@ fn project(dir: &Path, out: &mut Vec<(PathBuf, FileKind)>) {
     }
     let known = |path: &PathBuf| kind_by_name(path) == Some(FileKind::Dockerfile);
     let container = entries(&dir.join(".devcontainer"));
-    out.extend(
-        container
-            .into_iter()
-            .filter(known)
-            .map(|p| (p, FileKind::Dockerfile)),
-    );
+    out.extend(container.into_iter().filter(known).map(|p| (p, FileKind::Dockerfile)));
     for path in entries(dir) {
         if let Some(kind) = kind_by_name(&path) {
             out.push((path, kind));
@@ -138,9 +120,7 @@ fn kind_by_name(path: &Path) -> Option<FileKind> {
         _ if lower == ".env" || lower.starts_with(".env.") => FileKind::DotEnv,
         _ if lower.ends_with(".mk") => FileKind::Makefile,
         _ if lower.starts_with("taskfile") && yaml => FileKind::Taskfile,
-        _ if yaml && (lower.starts_with("compose") || lower.starts_with("docker-compose")) => {
-            FileKind::Compose
-        }
+        _ if yaml && (lower.starts_with("compose") || lower.starts_with("docker-compose")) => FileKind::Compose,
         _ if lower.starts_with("jenkinsfile") => FileKind::Jenkinsfile,
         _ if lower.starts_with("dockerfile")
             || lower.starts_with("containerfile")
@@ -153,12 +133,7 @@ fn kind_by_name(path: &Path) -> Option<FileKind> {
 }
 
 fn directory(dir: &Path, suffix: &str, kind: FileKind, out: &mut Vec<(PathBuf, FileKind)>) {
-    out.extend(
-        entries(dir)
-            .into_iter()
-            .filter(|p| p.to_string_lossy().ends_with(suffix))
-            .map(|p| (p, kind)),
-    );
+    out.extend(entries(dir).into_iter().filter(|p| p.to_string_lossy().ends_with(suffix)).map(|p| (p, kind)));
 }
 
 /// Regular files of a directory in name order, bounded.
@@ -166,12 +141,8 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     let Ok(read) = std::fs::read_dir(dir) else {
         return Vec::new();
     };
-    let mut out: Vec<PathBuf> = read
-        .take(20_000)
-        .filter_map(Result::ok)
-        .map(|e| e.path())
-        .filter(|p| p.is_file())
-        .collect();
+    let mut out: Vec<PathBuf> =
+        read.take(20_000).filter_map(Result::ok).map(|e| e.path()).filter(|p| p.is_file()).collect();
     out.sort();
     // In a directory full of other files those with a known name come first.
     out.sort_by_key(|p| kind_by_name(p).is_none());

@@ -5,15 +5,12 @@ use std::ops::Range;
 use super::text::{full_line, lines, trimmed, unquoted, words};
 use super::{Hit, Removal};
 
-const UNEXPORTED: &str =
-    "assigned without export: a go command sees it only where the variable is exported already";
+const UNEXPORTED: &str = "assigned without export: a go command sees it only where the variable is exported already";
 
 /// Every assignment in a file of sh, bash or zsh.
 pub(super) fn find(text: &str, var: &str) -> Vec<Hit> {
     let exported = exported_elsewhere(text, var);
-    lines(text)
-        .flat_map(|line| in_line(text, line, var, true, exported))
-        .collect()
+    lines(text).flat_map(|line| in_line(text, line, var, true, exported)).collect()
 }
 
 /// Every assignment in shell code that is part of another file's line; that line itself is never removed.
@@ -30,32 +27,19 @@ fn exported_elsewhere(text: &str, var: &str) -> bool {
         match parts.next() {
             Some("export") => parts.any(|w| w.trim_end_matches(';') == var),
             Some("set") => matches!(parts.next(), Some("-a")) || line.contains("-o allexport"),
-            _ => {
-                line.contains(&format!("export {var};")) || line.ends_with(&format!("export {var}"))
-            }
+            _ => line.contains(&format!("export {var};")) || line.ends_with(&format!("export {var}")),
         }
     })
 }
 
-fn in_line(
-    text: &str,
-    line: Range<usize>,
-    var: &str,
-    whole_lines: bool,
-    exported: bool,
-) -> Vec<Hit> {
+fn in_line(text: &str, line: Range<usize>, var: &str, whole_lines: bool, exported: bool) -> Vec<Hit> {
     let part = &text[line.clone()];
     words(part, var)
         .filter_map(|i| assignment(part, i, var))
         .filter_map(|word| {
             let counts = word.statement.counts(exported)?;
             let removal = word.removal(text, &line, whole_lines);
-            Some(Hit {
-                var: var.to_owned(),
-                value: shift(&word.value, line.start),
-                removal,
-                counts,
-            })
+            Some(Hit { var: var.to_owned(), value: shift(&word.value, line.start), removal, counts })
         })
         .collect()
 }
@@ -124,8 +108,7 @@ impl Word {
             Role::Export | Role::Plain => {
                 let statement = &self.statement.range;
                 let after = part[statement.end..].trim_start_matches([';', ' ', '\t', '\r']);
-                let alone = part[..statement.start].trim().is_empty()
-                    && (after.is_empty() || after.starts_with('#'));
+                let alone = part[..statement.start].trim().is_empty() && (after.is_empty() || after.starts_with('#'));
                 if alone && !whole_lines {
                     return emptied;
                 }
@@ -134,17 +117,12 @@ impl Word {
                     if previous.ends_with('\\') {
                         return emptied;
                     }
-                    let opens = ["then", "do", "else", "{", "&&", "||"]
-                        .iter()
-                        .any(|k| previous.ends_with(k));
+                    let opens = ["then", "do", "else", "{", "&&", "||"].iter().any(|k| previous.ends_with(k));
                     if !opens {
                         return Removal::cut(full_line(text, line.start));
                     }
                 }
-                Removal {
-                    range: shift(statement, line.start),
-                    replacement: "true".to_owned(),
-                }
+                Removal { range: shift(statement, line.start), replacement: "true".to_owned() }
             }
         }
     }
@@ -154,16 +132,11 @@ impl Word {
 fn assignment(line: &str, at: usize, var: &str) -> Option<Word> {
     let after = &line[at + var.len()..];
     let operator = if after.starts_with("+=") { 2 } else { 1 };
-    if !after.starts_with(['=', '+'])
-        || after.starts_with("==")
-        || (operator == 1 && after.starts_with('+'))
-    {
+    if !after.starts_with(['=', '+']) || after.starts_with("==") || (operator == 1 && after.starts_with('+')) {
         return None;
     }
     let before = line[..at].chars().next_back();
-    if before.is_some_and(|c| !(c.is_whitespace() || ";&|({`'\"!@-".contains(c)))
-        || line[..at].ends_with("--")
-    {
+    if before.is_some_and(|c| !(c.is_whitespace() || ";&|({`'\"!@-".contains(c))) || line[..at].ends_with("--") {
         return None;
     }
     let start = at + var.len() + operator;
@@ -173,15 +146,10 @@ fn assignment(line: &str, at: usize, var: &str) -> Option<Word> {
         Some(q @ ('"' | '\'')) if outer != Some(q) => {
             let inner = &rest[1..];
             let end = inner.find(q).unwrap_or(inner.len());
-            (
-                start + 1..start + 1 + end,
-                (start + 2 + end).min(line.len()),
-            )
+            (start + 1..start + 1 + end, (start + 2 + end).min(line.len()))
         }
         _ => {
-            let end = rest
-                .find(|c: char| c.is_whitespace() || ";&|)`'\"".contains(c))
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| c.is_whitespace() || ";&|)`'\"".contains(c)).unwrap_or(rest.len());
             (start..start + end, start + end)
         }
     };
@@ -190,8 +158,7 @@ fn assignment(line: &str, at: usize, var: &str) -> Option<Word> {
     if let Some(q) = outer
         && line[whole_end..].starts_with(q)
     {
-        let begins_word =
-            line[..at - 1].is_empty() || line[..at - 1].ends_with([' ', '\t', '[', ',']);
+        let begins_word = line[..at - 1].is_empty() || line[..at - 1].ends_with([' ', '\t', '[', ',']);
         let ends_word = line[whole_end + 1..].is_empty()
             || line[whole_end + 1..].starts_with([' ', '\t', ';', '\r', ')', ',', ']']);
         if begins_word && ends_word {
@@ -201,11 +168,7 @@ fn assignment(line: &str, at: usize, var: &str) -> Option<Word> {
     }
     let whole = whole_start..whole_end;
     let statement = statement(line, &whole);
-    Some(Word {
-        whole,
-        value,
-        statement,
-    })
+    Some(Word { whole, value, statement })
 }
 
 /// The simple command around a word, and the word's role in it.
@@ -257,11 +220,7 @@ fn statement(line: &str, word: &Range<usize>) -> Statement {
         previous = c;
     }
     if comment {
-        return Statement {
-            range: start..line.len(),
-            role: Role::Comment,
-            others: true,
-        };
+        return Statement { range: start..line.len(), role: Role::Comment, others: true };
     }
     let mut range = trimmed(line, start..end.max(word.end));
     for keyword in ["then ", "do ", "else ", "{ ", "! ", "@"] {
@@ -269,44 +228,25 @@ fn statement(line: &str, word: &Range<usize>) -> Statement {
             range = trimmed(line, range.start + keyword.len()..range.end);
         }
     }
-    let head: Vec<&str> = line[range.start.min(word.start)..word.start]
-        .split_whitespace()
-        .collect();
-    let tail: Vec<&str> = line[word.end..range.end.max(word.end)]
-        .split_whitespace()
-        .collect();
+    let head: Vec<&str> = line[range.start.min(word.start)..word.start].split_whitespace().collect();
+    let tail: Vec<&str> = line[word.end..range.end.max(word.end)].split_whitespace().collect();
     let (role, others) = role(&head, &tail);
-    Statement {
-        range,
-        role,
-        others,
-    }
+    Statement { range, role, others }
 }
 
 fn role(head: &[&str], tail: &[&str]) -> (Role, bool) {
-    let is_assignment = |w: &&str| {
-        w.split_once('=')
-            .is_some_and(|(n, _)| !n.is_empty() && n.bytes().all(super::text::is_name))
-    };
+    let is_assignment =
+        |w: &&str| w.split_once('=').is_some_and(|(n, _)| !n.is_empty() && n.bytes().all(super::text::is_name));
     match head.first().copied() {
-        Some("export") => (
-            Role::Export,
-            head[1..].iter().chain(tail).any(|w| !w.starts_with('-')),
-        ),
+        Some("export") => (Role::Export, head[1..].iter().chain(tail).any(|w| !w.starts_with('-'))),
         Some("declare" | "typeset" | "readonly" | "local") => {
             let exports = head.iter().any(|w| w.starts_with('-') && w.contains('x'));
             let others = head[1..].iter().chain(tail).any(|w| !w.starts_with('-'));
             (if exports { Role::Export } else { Role::Plain }, others)
         }
         first => {
-            let rest = if first == Some("env") {
-                &head[1..]
-            } else {
-                head
-            };
-            let leading = rest
-                .iter()
-                .all(|w| is_assignment(w) || (first == Some("env") && w.starts_with('-')));
+            let rest = if first == Some("env") { &head[1..] } else { head };
+            let leading = rest.iter().all(|w| is_assignment(w) || (first == Some("env") && w.starts_with('-')));
             if !leading {
                 (Role::Argument, true)
             } else if tail.iter().any(|w| !is_assignment(w)) {
@@ -348,9 +288,7 @@ fn fish_set(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<Hit
         return None;
     };
     let has = |short: char, long: &str| {
-        flags.iter().any(|f| {
-            *f == long || (f.starts_with('-') && !f.starts_with("--") && f.contains(short))
-        })
+        flags.iter().any(|f| *f == long || (f.starts_with('-') && !f.starts_with("--") && f.contains(short)))
     };
     if !flags.iter().all(|f| f.starts_with('-')) || has('e', "--erase") || has('q', "--query") {
         return None;
@@ -361,17 +299,13 @@ fn fish_set(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<Hit
     if value.is_empty() {
         return None;
     }
-    let alone =
-        part[..start].trim().is_empty() && rest[end..].trim_start_matches([';', ' ']).is_empty();
+    let alone = part[..start].trim().is_empty() && rest[end..].trim_start_matches([';', ' ']).is_empty();
     let nested = part.starts_with([' ', '\t']);
     let removal = if alone && !nested {
         Removal::cut(full_line(text, line.start))
     } else {
         let from = start + part[start..].len() - part[start..].trim_start().len();
-        Removal {
-            range: shift(&(from..value.end), line.start),
-            replacement: "true".to_owned(),
-        }
+        Removal { range: shift(&(from..value.end), line.start), replacement: "true".to_owned() }
     };
     let mut hit = Hit::new(var, unquoted(text, shift(&value, line.start)), removal);
     if !has('x', "--export") {

@@ -41,14 +41,8 @@ pub(super) fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 /// The inside of a range that is wholly quoted, else the range itself.
 pub(super) fn unquoted(text: &str, range: Range<usize>) -> Range<usize> {
     let part = &text[range.clone()];
-    let quoted = ['"', '\'']
-        .iter()
-        .any(|q| part.len() >= 2 && part.starts_with(*q) && part.ends_with(*q));
-    if quoted {
-        range.start + 1..range.end - 1
-    } else {
-        range
-    }
+    let quoted = ['"', '\''].iter().any(|q| part.len() >= 2 && part.starts_with(*q) && part.ends_with(*q));
+    if quoted { range.start + 1..range.end - 1 } else { range }
 }
 
 /// Number of leading blanks of a line.
@@ -65,10 +59,7 @@ pub(super) fn is_name(b: u8) -> bool {
 pub(super) fn words<'a>(text: &'a str, var: &'a str) -> impl Iterator<Item = usize> + 'a {
     text.match_indices(var).map(|(i, _)| i).filter(move |&i| {
         let before = i == 0 || !is_name(text.as_bytes()[i - 1]);
-        let after = text
-            .as_bytes()
-            .get(i + var.len())
-            .is_none_or(|b| !is_name(*b));
+        let after = text.as_bytes().get(i + var.len()).is_none_or(|b| !is_name(*b));
         before && after
     })
 }

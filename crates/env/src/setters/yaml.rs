@@ -33,11 +33,7 @@ pub(super) fn find(text: &str, var: &str, kind: FileKind) -> Vec<Hit> {
 fn block_entry(text: &str, line: &Range<usize>, var: &str, kind: FileKind) -> Option<Hit> {
     let body = trimmed(text, line.clone());
     let listed = text[body.clone()].starts_with("- ");
-    let item = if listed {
-        trimmed(text, body.start + 2..body.end)
-    } else {
-        body.clone()
-    };
+    let item = if listed { trimmed(text, body.start + 2..body.end) } else { body.clone() };
     let part = &text[item.clone()];
     if listed && kind == FileKind::Compose {
         let inner = unquoted(text, item.clone());
@@ -45,11 +41,7 @@ fn block_entry(text: &str, line: &Range<usize>, var: &str, kind: FileKind) -> Op
         if let Some(value) = rest.and_then(|r| r.strip_prefix('=')) {
             let start = inner.end - value.len();
             let value = start..scalar_end(text, start..inner.end, inner == item);
-            return Some(Hit::new(
-                var,
-                value.clone(),
-                entry_removal(text, line, &value, true),
-            ));
+            return Some(Hit::new(var, value.clone(), entry_removal(text, line, &value, true)));
         }
     }
     let (key, rest) = part.split_once(':')?;
@@ -106,9 +98,7 @@ fn entry_removal(text: &str, line: &Range<usize>, value: &Range<usize>, listed: 
     let own = indent(&text[line.clone()]);
     let line_and_newline = full_line(text, line.start);
     let next = lines_from(text, line_and_newline.end).find(|l| significant(&text[l.clone()]));
-    let deeper_next = next
-        .as_ref()
-        .is_some_and(|l| indent(&text[l.clone()]) > own);
+    let deeper_next = next.as_ref().is_some_and(|l| indent(&text[l.clone()]) > own);
     if deeper_next {
         return emptied(text, value);
     }
@@ -116,20 +106,13 @@ fn entry_removal(text: &str, line: &Range<usize>, value: &Range<usize>, listed: 
         let part = &text[l];
         indent(part) == own && (!listed || part.trim_start().starts_with('-'))
     });
-    let previous = lines(&text[..line.start])
-        .filter(|l| significant(&text[l.clone()]))
-        .last();
+    let previous = lines(&text[..line.start]).filter(|l| significant(&text[l.clone()])).last();
     let Some(previous) = previous else {
-        return if sibling_after {
-            Removal::cut(line_and_newline)
-        } else {
-            emptied(text, value)
-        };
+        return if sibling_after { Removal::cut(line_and_newline) } else { emptied(text, value) };
     };
     let above = &text[previous.clone()];
     let is_parent = above.trim_end().ends_with(':')
-        && (indent(above) < own
-            || (listed && indent(above) == own && !above.trim_start().starts_with('-')));
+        && (indent(above) < own || (listed && indent(above) == own && !above.trim_start().starts_with('-')));
     if sibling_after || !is_parent {
         return Removal::cut(line_and_newline);
     }
@@ -144,10 +127,7 @@ fn entry_removal(text: &str, line: &Range<usize>, value: &Range<usize>, listed: 
 fn emptied(text: &str, value: &Range<usize>) -> Removal {
     let quoted = text[..value.start].ends_with(['"', '\'']);
     let assigned = text[..value.start].ends_with('=');
-    Removal {
-        range: value.clone(),
-        replacement: if quoted || assigned { "" } else { "\"\"" }.to_owned(),
-    }
+    Removal { range: value.clone(), replacement: if quoted || assigned { "" } else { "\"\"" }.to_owned() }
 }
 
 fn significant(line: &str) -> bool {
@@ -161,15 +141,9 @@ fn lines_from(text: &str, at: usize) -> impl Iterator<Item = Range<usize>> {
 
 /// `{X: value, …}` and `[X=value, …]` on one line.
 fn flow_entry(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<Hit> {
-    let quote = text[line.start..at]
-        .chars()
-        .next_back()
-        .filter(|c| matches!(c, '"' | '\''));
+    let quote = text[line.start..at].chars().next_back().filter(|c| matches!(c, '"' | '\''));
     let start_of_item = if quote.is_some() { at - 1 } else { at };
-    let opener = text[line.start..start_of_item]
-        .trim_end()
-        .chars()
-        .next_back()?;
+    let opener = text[line.start..start_of_item].trim_end().chars().next_back()?;
     if !matches!(opener, '{' | '[' | ',') || !text[line.start..at].contains(['{', '[']) {
         return None;
     }
@@ -177,9 +151,8 @@ fn flow_entry(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<H
     let rest = &text[rest_at..line.end];
     if rest.starts_with('=') && opener != '{' {
         let start = rest_at + 1;
-        let end = start
-            + text[start..line.end]
-                .find(|c| Some(c) == quote || (quote.is_none() && matches!(c, ',' | ']')))?;
+        let end =
+            start + text[start..line.end].find(|c| Some(c) == quote || (quote.is_none() && matches!(c, ',' | ']')))?;
         let value = trimmed(text, start..end);
         let item = start_of_item..if quote.is_some() { end + 1 } else { value.end };
         return Some(Hit::new(var, value, item_removal(text, item)));
@@ -188,10 +161,7 @@ fn flow_entry(text: &str, line: &Range<usize>, at: usize, var: &str) -> Option<H
         rest.strip_prefix(q)?;
         rest_at += 1;
     }
-    let value = text[rest_at..line.end]
-        .trim_start()
-        .strip_prefix(':')?
-        .trim_start();
+    let value = text[rest_at..line.end].trim_start().strip_prefix(':')?.trim_start();
     let start = line.end - value.len();
     let (span, end) = match value.chars().next()? {
         q @ ('"' | '\'') => {

@@ -10,9 +10,7 @@ const GLOBAL: &str = "Caddy, the global options block of the Caddyfile";
 #[test]
 fn real_caddy_is_healthy_by_default() {
     let world = World::new();
-    let server = world.start(&Config::caddy(
-        &world.front(Backend::Files(&world.goproxy())),
-    ));
+    let server = world.start(&Config::caddy(&world.front(Backend::Files(&world.goproxy()))));
     let traffic = world.go_traffic(&server, None);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
@@ -23,9 +21,7 @@ fn real_caddy_is_healthy_by_default() {
 fn real_caddy_with_protocols_h1() {
     let world = World::new();
     let mut config = Config::caddy(&world.front(Backend::Files(&world.goproxy())));
-    config
-        .write(GLOBAL, "servers {\n    protocols h1\n}")
-        .unwrap();
+    config.write(GLOBAL, "servers {\n    protocols h1\n}").unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
     assert!(before.connections > 8, "{before:?}");
@@ -41,12 +37,5 @@ fn real_caddy_with_protocols_h1() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Caddy,
-        "`protocols h1`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Caddy, "`protocols h1`", before, found, &remedy, after);
 }

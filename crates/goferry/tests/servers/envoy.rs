@@ -16,9 +16,7 @@ fn nginx_behind(world: &World) -> RealServer {
 fn real_envoy_with_h2_is_healthy() {
     let world = World::new();
     let backend = nginx_behind(&world);
-    let server = world.start(&Config::envoy(
-        &world.front(Backend::Http(backend.address())),
-    ));
+    let server = world.start(&Config::envoy(&world.front(Backend::Http(backend.address()))));
     let traffic = world.go_traffic(&server, None);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
@@ -30,9 +28,7 @@ fn real_envoy_with_codec_http1() {
     let world = World::new();
     let backend = nginx_behind(&world);
     let mut config = Config::envoy(&world.front(Backend::Http(backend.address())));
-    config
-        .write(TLS, "common_tls_context:\n  alpn_protocols: [http/1.1]")
-        .unwrap();
+    config.write(TLS, "common_tls_context:\n  alpn_protocols: [http/1.1]").unwrap();
     config.write(HCM, "codec_type: HTTP1").unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
@@ -44,10 +40,7 @@ fn real_envoy_with_codec_http1() {
     let remedy = diagnosis.remedy(id, "Envoy");
     apply(&mut config, &remedy);
     // What else is to be so is named in words.
-    assert!(
-        remedy.valid_for.contains("codec_type AUTO, the default"),
-        "{remedy:?}"
-    );
+    assert!(remedy.valid_for.contains("codec_type AUTO, the default"), "{remedy:?}");
     config.take_away("codec_type: HTTP1").unwrap();
     let server = world.restart(server, &config);
     world.doctor(None).is_free_of(&[id]);
@@ -70,15 +63,8 @@ fn real_envoy_that_closes_after_one_request() {
     let world = World::new();
     let backend = nginx_behind(&world);
     let mut config = Config::envoy(&world.front(Backend::Http(backend.address())));
-    config
-        .write(TLS, "common_tls_context:\n  alpn_protocols: [http/1.1]")
-        .unwrap();
-    config
-        .write(
-            HCM,
-            "common_http_protocol_options:\n  max_requests_per_connection: 1",
-        )
-        .unwrap();
+    config.write(TLS, "common_tls_context:\n  alpn_protocols: [http/1.1]").unwrap();
+    config.write(HCM, "common_http_protocol_options:\n  max_requests_per_connection: 1").unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
     assert_eq!(before.connections, before.requests);
@@ -94,12 +80,5 @@ fn real_envoy_that_closes_after_one_request() {
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Envoy,
-        "`max_requests_per_connection: 1`, HTTP/1.1",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Envoy, "`max_requests_per_connection: 1`, HTTP/1.1", before, found, &remedy, after);
 }

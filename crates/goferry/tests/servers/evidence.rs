@@ -58,16 +58,9 @@ fn write(program: Program, situation: &str, mut row: Value) {
         return;
     };
     row["program"] = program.name().into();
-    row["version"] = program
-        .version()
-        .unwrap_or_else(|error| panic!("{error}"))
-        .into();
+    row["version"] = program.version().unwrap_or_else(|error| panic!("{error}")).into();
     row["situation"] = situation.into();
-    let mut file = File::options()
-        .create(true)
-        .append(true)
-        .open(file)
-        .unwrap();
+    let mut file = File::options().create(true).append(true).open(file).unwrap();
     // One write, so that lines of tests that run at once do not mix.
     file.write_all(format!("{row}\n").as_bytes()).unwrap();
 }

@@ -12,9 +12,7 @@ const PLACE: &str = "HAProxy, haproxy.cfg";
 fn real_haproxy_with_h2_is_healthy() {
     let world = World::new();
     let origin = world.plain_origin();
-    let server = world.start(&Config::haproxy(
-        &world.front(Backend::Http(origin.address())),
-    ));
+    let server = world.start(&Config::haproxy(&world.front(Backend::Http(origin.address()))));
     let traffic = world.go_traffic(&server, None);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
     world.doctor(None).is_free_of(&[]);
@@ -26,10 +24,7 @@ fn real_haproxy_without_alpn() {
     let world = World::new();
     let origin = world.plain_origin();
     let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
-    let bind = format!(
-        "frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem",
-        config.listen
-    );
+    let bind = format!("frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem", config.listen);
     config.write(PLACE, &bind).unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
@@ -45,14 +40,7 @@ fn real_haproxy_without_alpn() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Haproxy,
-        "a bind line without alpn",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Haproxy, "a bind line without alpn", before, found, &remedy, after);
 }
 
 #[test]
@@ -60,9 +48,7 @@ fn real_haproxy_with_one_stream() {
     let world = World::new();
     let origin = world.plain_origin();
     let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
-    config
-        .write(PLACE, "global\n    tune.h2.max-concurrent-streams 1")
-        .unwrap();
+    config.write(PLACE, "global\n    tune.h2.max-concurrent-streams 1").unwrap();
     let server = world.start(&config);
     let mark = server.mark();
     world.go(None);
@@ -74,10 +60,7 @@ fn real_haproxy_with_one_stream() {
     // Its name from 2.8.0 on and its name before: which one holds is said beside it, since HAProxy does not tell its version.
     let version = goferry_lab::servers::Program::Haproxy.version().unwrap();
     let older = version.starts_with("2.6.");
-    assert!(
-        printed.contains("tune.h2.fe.max-concurrent-streams"),
-        "{printed}"
-    );
+    assert!(printed.contains("tune.h2.fe.max-concurrent-streams"), "{printed}");
     let mut remedy = diagnosis.remedy(id, "HAProxy");
     if older {
         remedy = diagnosis.remedy_valid_for(id, "HAProxy", "before 2.8.0");
@@ -89,14 +72,7 @@ fn real_haproxy_with_one_stream() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Haproxy,
-        "`tune.h2.max-concurrent-streams 1`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Haproxy, "`tune.h2.max-concurrent-streams 1`", before, found, &remedy, after);
 }
 
 #[test]
@@ -104,14 +80,9 @@ fn real_haproxy_with_httpclose() {
     let world = World::new();
     let origin = world.plain_origin();
     let mut config = Config::haproxy(&world.front(Backend::Http(origin.address())));
-    let bind = format!(
-        "frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem",
-        config.listen
-    );
+    let bind = format!("frontend goproxy\n    bind {} ssl crt /etc/haproxy/goproxy.pem", config.listen);
     config.write(PLACE, &bind).unwrap();
-    config
-        .write(PLACE, "defaults\n    option httpclose")
-        .unwrap();
+    config.write(PLACE, "defaults\n    option httpclose").unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
     assert_eq!(before.connections, before.requests);
@@ -121,10 +92,7 @@ fn real_haproxy_with_httpclose() {
     let remedy = diagnosis.remedy(id, "HAProxy");
     apply(&mut config, &remedy);
     // What is to go is named in words.
-    assert!(
-        remedy.valid_for.contains("take \"option httpclose\" away"),
-        "{remedy:?}"
-    );
+    assert!(remedy.valid_for.contains("take \"option httpclose\" away"), "{remedy:?}");
     config.take_away("option httpclose").unwrap();
     let server = world.restart(server, &config);
     let again = world.doctor(None);
@@ -134,12 +102,5 @@ fn real_haproxy_with_httpclose() {
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Haproxy,
-        "`option httpclose`, no alpn",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Haproxy, "`option httpclose`, no alpn", before, found, &remedy, after);
 }

@@ -21,15 +21,10 @@ fn real_nginx_with_h2_is_healthy() {
 fn real_nginx_without_h2() {
     let world = World::new();
     let mut config = world.nginx();
-    config
-        .write(SERVER, &format!("listen {} ssl;", config.listen))
-        .unwrap();
+    config.write(SERVER, &format!("listen {} ssl;", config.listen)).unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
-    assert!(
-        before.connections > 8 && before.protocols.contains("HTTP/1.1"),
-        "{before:?}"
-    );
+    assert!(before.connections > 8 && before.protocols.contains("HTTP/1.1"), "{before:?}");
     let diagnosis = world.doctor(None);
     let id = "http2-not-offered";
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
@@ -42,14 +37,7 @@ fn real_nginx_without_h2() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        "`listen 443 ssl;`, HTTP/1.1 only",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, "`listen 443 ssl;`, HTTP/1.1 only", before, found, &remedy, after);
 }
 
 #[test]
@@ -62,18 +50,8 @@ fn real_nginx_that_says_goaway_after_ten_requests() {
     let run = world.go(None);
     // nginx closes soon after its GOAWAY: what go had sent by then it sends again, or it fails.
     let before = server.traffic_since(mark);
-    assert!(
-        before.connections >= 5 && before.most_on_one <= 10,
-        "{before:?}\n{}",
-        run.outcome
-    );
-    assert!(
-        run.http2
-            .as_ref()
-            .is_some_and(|seen| !seen.goaway.is_empty()),
-        "{}",
-        run.stderr
-    );
+    assert!(before.connections >= 5 && before.most_on_one <= 10, "{before:?}\n{}", run.outcome);
+    assert!(run.http2.as_ref().is_some_and(|seen| !seen.goaway.is_empty()), "{}", run.stderr);
     let diagnosis = world.doctor(None);
     let id = "goaway-churn";
     assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
@@ -85,26 +63,14 @@ fn real_nginx_that_says_goaway_after_ten_requests() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        "`keepalive_requests 10;`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, "`keepalive_requests 10;`", before, found, &remedy, after);
 }
 
 /// HTTP/1.1 without keep-alive, in the two ways that nginx has for it.
 fn closing(directive: &str) {
     let world = World::new();
     let mut config = world.nginx();
-    config
-        .write(
-            SERVER,
-            &format!("listen {} ssl;\n{directive}", config.listen),
-        )
-        .unwrap();
+    config.write(SERVER, &format!("listen {} ssl;\n{directive}", config.listen)).unwrap();
     let server = world.start(&config);
     let before = world.go_traffic(&server, None);
     assert_eq!(before.connections, before.requests);
@@ -122,14 +88,7 @@ fn closing(directive: &str) {
     assert!(after.connections < before.connections * 3 / 4, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        &format!("`{directive}`, HTTP/1.1"),
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, &format!("`{directive}`, HTTP/1.1"), before, found, &remedy, after);
 }
 
 #[test]
@@ -159,24 +118,14 @@ fn real_nginx_with_tls_1_2_only() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        "`ssl_protocols TLSv1.2;`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, "`ssl_protocols TLSv1.2;`", before, found, &remedy, after);
 }
 
 #[test]
 fn real_nginx_that_demands_a_client_certificate() {
     let world = World::new();
     let mut config = world.nginx();
-    let ask = format!(
-        "ssl_client_certificate {};\nssl_verify_client on;",
-        world.pem.ca.display()
-    );
+    let ask = format!("ssl_client_certificate {};\nssl_verify_client on;", world.pem.ca.display());
     config.write(SERVER, &ask).unwrap();
     let server = world.start(&config);
     let before = world.go(None);
@@ -192,23 +141,14 @@ fn real_nginx_that_demands_a_client_certificate() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::ended(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        "`ssl_verify_client on;`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, "`ssl_verify_client on;`", before, found, &remedy, after);
 }
 
 #[test]
 fn real_nginx_with_one_stream() {
     let world = World::new();
     let mut config = world.nginx();
-    config
-        .write(SERVER, "http2_max_concurrent_streams 1;")
-        .unwrap();
+    config.write(SERVER, "http2_max_concurrent_streams 1;").unwrap();
     let server = world.start(&config);
     let mark = server.mark();
     world.go(None);
@@ -224,12 +164,5 @@ fn real_nginx_with_one_stream() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Nginx,
-        "`http2_max_concurrent_streams 1;`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Nginx, "`http2_max_concurrent_streams 1;`", before, found, &remedy, after);
 }

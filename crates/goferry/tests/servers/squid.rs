@@ -14,9 +14,7 @@ fn real_squid_that_tunnels_is_innocent() {
     let via = Some(proxy.address());
     let traffic = world.go_traffic(&origin, via);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
-    world
-        .doctor(via)
-        .is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
+    world.doctor(via).is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
     evidence::healthy(Program::Squid, "CONNECT", &traffic);
 }
 
@@ -32,27 +30,15 @@ fn real_squid_that_bumps_and_then_splices() {
     let via = Some(proxy.address());
     let run = world.go(via);
     assert!(run.succeeded(), "{}\n{}", run.stderr, proxy.log());
-    assert_eq!(
-        run.http2.as_ref().map(|seen| seen.requests),
-        Some(0),
-        "{}",
-        run.stderr
-    );
+    assert_eq!(run.http2.as_ref().map(|seen| seen.requests), Some(0), "{}", run.stderr);
     let before = proxy.traffic();
     assert!(before.connections > 8, "{before:?}");
     let diagnosis = world.doctor(via);
     let id = "http2-stripped-by-proxy";
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
-    assert_eq!(
-        diagnosis.severity("http2-not-offered"),
-        "",
-        "one cause is one finding\n{diagnosis}"
-    );
+    assert_eq!(diagnosis.severity("http2-not-offered"), "", "one cause is one finding\n{diagnosis}");
     let remedy = diagnosis.remedy(id, "Squid");
-    assert!(
-        remedy.config.contains(HOST) && remedy.config.contains("splice"),
-        "{remedy:?}"
-    );
+    assert!(remedy.config.contains(HOST) && remedy.config.contains("splice"), "{remedy:?}");
     apply(&mut config, &remedy);
     let proxy = world.restart(proxy, &config);
     // Spliced: the origin's own certificate and protocol, so nothing is left to say.
@@ -61,12 +47,5 @@ fn real_squid_that_bumps_and_then_splices() {
     assert_eq!(after.connections, 1, "{}", proxy.log());
     let found = (&diagnosis, id);
     let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Squid,
-        "`ssl_bump bump all`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Squid, "`ssl_bump bump all`", before, found, &remedy, after);
 }

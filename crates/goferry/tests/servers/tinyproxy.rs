@@ -15,9 +15,7 @@ fn real_tinyproxy_that_tunnels_is_innocent() {
     let via = Some(proxy.address());
     let traffic = world.go_traffic(&origin, via);
     assert_eq!(traffic.connections, 1, "{traffic:?}");
-    world
-        .doctor(via)
-        .is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
+    world.doctor(via).is_free_of(&["tls-intercepted", "http2-stripped-by-proxy"]);
     evidence::healthy(Program::Tinyproxy, "CONNECT", &traffic);
 }
 
@@ -43,14 +41,7 @@ fn real_tinyproxy_that_allows_another_port_only() {
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::ended(&run), evidence::said(&after));
-    evidence::repaired(
-        Program::Tinyproxy,
-        "`ConnectPort 563`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Tinyproxy, "`ConnectPort 563`", before, found, &remedy, after);
 }
 
 #[test]
@@ -59,12 +50,7 @@ fn real_tinyproxy_that_filters() {
     let origin = world.start(&world.nginx());
     let mut config = Config::tinyproxy(&world.forward());
     config.put_file("filter", "^allowed\\.example\\.com$\n");
-    config
-        .write(
-            CONF,
-            "Filter \"@FOLDER@/filter\"\nFilterDefaultDeny Yes\nFilterExtended Yes",
-        )
-        .unwrap();
+    config.write(CONF, "Filter \"@FOLDER@/filter\"\nFilterDefaultDeny Yes\nFilterExtended Yes").unwrap();
     let proxy = world.start(&config);
     let via = Some(proxy.address());
     let run = world.go(via);
@@ -74,22 +60,12 @@ fn real_tinyproxy_that_filters() {
     assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
     // One remedy goes into the file that Filter names.
     let remedy = diagnosis.remedy(id, "the file that Filter in tinyproxy.conf names");
-    config.put_file(
-        "filter",
-        &format!("^allowed\\.example\\.com$\n{}\n", remedy.config),
-    );
+    config.put_file("filter", &format!("^allowed\\.example\\.com$\n{}\n", remedy.config));
     let _proxy = world.restart(proxy, &config);
     world.doctor(via).is_free_of(&[id]);
     let after = world.go_traffic(&origin, via);
     assert_eq!(after.connections, 1, "{after:?}");
     let found = (&diagnosis, id);
     let (before, after) = (evidence::ended(&run), evidence::said(&after));
-    evidence::repaired(
-        Program::Tinyproxy,
-        "`Filter` with `FilterDefaultDeny Yes`",
-        before,
-        found,
-        &remedy,
-        after,
-    );
+    evidence::repaired(Program::Tinyproxy, "`Filter` with `FilterDefaultDeny Yes`", before, found, &remedy, after);
 }

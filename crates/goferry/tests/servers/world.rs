@@ -12,9 +12,7 @@ use goferry_lab::go_client::{GoClient, GoRun, GoVersion};
 use goferry_lab::link::{Link, server_v4};
 use goferry_lab::server::behaviour::{Behaviour, Transport};
 use goferry_lab::server::{Origin, OriginHandle};
-use goferry_lab::servers::{
-    self, Backend, Config, ForwardProxy, FrontEnd, RealServer, Site, Traffic,
-};
+use goferry_lab::servers::{self, Backend, Config, ForwardProxy, FrontEnd, RealServer, Site, Traffic};
 use goferry_lab::universe::{ProjectSpec, Universe, ZipSize};
 use tempfile::TempDir;
 
@@ -46,10 +44,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let hosts = format!("127.0.0.1 localhost\n{} {HOST}\n", server_v4(ORIGIN));
-        let link = Link::builder()
-            .rtt(Duration::from_millis(20))
-            .client_hosts(&hosts)
-            .build();
+        let link = Link::builder().rtt(Duration::from_millis(20)).client_hosts(&hosts).build();
         let link = link.unwrap_or_else(|error| panic!("this test needs an emulated link: {error}"));
         let files = tempfile::tempdir().unwrap();
         let folder = |name: &str| {
@@ -57,37 +52,18 @@ impl World {
             fs::create_dir(&folder).unwrap();
             folder
         };
-        let universe = Universe::builder()
-            .modules(MODULES)
-            .zip_size(ZipSize::Fixed(20_000));
+        let universe = Universe::builder().modules(MODULES).zip_size(ZipSize::Fixed(20_000));
         let universe = Arc::new(universe.build());
         servers::write_goproxy(&universe, &folder("goproxy")).unwrap();
-        universe
-            .write_project(&folder("project"), &ProjectSpec::default())
-            .unwrap();
+        universe.write_project(&folder("project"), &ProjectSpec::default()).unwrap();
         let authority = Authority::new("Lab Private Root").unwrap();
-        let pem = authority
-            .leaf(&LeafSpec::good(&[HOST]))
-            .unwrap()
-            .write_pem(&folder("pem"))
-            .unwrap();
-        Self {
-            link,
-            files,
-            pem,
-            universe,
-            go: "go1.27.3".parse().unwrap(),
-        }
+        let pem = authority.leaf(&LeafSpec::good(&[HOST])).unwrap().write_pem(&folder("pem")).unwrap();
+        Self { link, files, pem, universe, go: "go1.27.3".parse().unwrap() }
     }
 
     /// A front end at the module proxy's address, at port 443, with the modules' files behind it.
     pub(crate) fn front<'a>(&'a self, backend: Backend<'a>) -> FrontEnd<'a> {
-        FrontEnd {
-            listen: address(ORIGIN, 443),
-            name: HOST,
-            pem: &self.pem,
-            backend,
-        }
+        FrontEnd { listen: address(ORIGIN, 443), name: HOST, pem: &self.pem, backend }
     }
 
     /// The folder of the modules' files.
@@ -102,10 +78,7 @@ impl World {
 
     /// A module proxy over plain HTTP/1.1 that names no program, beside the front end.
     pub(crate) fn plain_origin(&self) -> OriginHandle {
-        let behaviour = Behaviour {
-            transport: Transport::Plain,
-            ..Behaviour::default()
-        };
+        let behaviour = Behaviour { transport: Transport::Plain, ..Behaviour::default() };
         let universe = Arc::clone(&self.universe);
         let start = || {
             let listener = TcpListener::bind(backend_address()).unwrap();
@@ -116,24 +89,18 @@ impl World {
 
     /// Where a forward proxy listens, and what it trusts.
     pub(crate) fn forward(&self) -> ForwardProxy<'_> {
-        ForwardProxy {
-            listen: address(FORWARD, 3128),
-            trusted: &self.pem.ca,
-        }
+        ForwardProxy { listen: address(FORWARD, 3128), trusted: &self.pem.ca }
     }
 
     pub(crate) fn start(&self, config: &Config) -> RealServer {
         let names = [(IpAddr::from(server_v4(ORIGIN)), HOST)];
-        RealServer::start(config, Site::Link(&self.link, &names))
-            .unwrap_or_else(|error| panic!("{error}"))
+        RealServer::start(config, Site::Link(&self.link, &names)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub(crate) fn restart(&self, server: RealServer, config: &Config) -> RealServer {
         let names = [(IpAddr::from(server_v4(ORIGIN)), HOST)];
         let site = Site::Link(&self.link, &names);
-        server
-            .restart(config, site)
-            .unwrap_or_else(|error| panic!("{error}\n{}", config.text))
+        server.restart(config, site).unwrap_or_else(|error| panic!("{error}\n{}", config.text))
     }
 
     /// The client trusts this authority as well from now on.
@@ -144,11 +111,7 @@ impl World {
 
     fn trusted(&self) -> PathBuf {
         let more = self.files.path().join("trusted.pem");
-        if more.exists() {
-            more
-        } else {
-            self.pem.ca.clone()
-        }
+        if more.exists() { more } else { self.pem.ca.clone() }
     }
 
     fn project(&self) -> PathBuf {
@@ -175,13 +138,7 @@ impl World {
     pub(crate) fn go_traffic(&self, server: &RealServer, proxy: Option<SocketAddr>) -> Traffic {
         let mark = server.mark();
         let run = self.go(proxy);
-        assert!(
-            run.succeeded(),
-            "{}\n{}\n{}",
-            run.outcome,
-            run.stderr,
-            server.log()
-        );
+        assert!(run.succeeded(), "{}\n{}\n{}", run.outcome, run.stderr, server.log());
         let traffic = server.traffic_since(mark);
         assert_eq!(traffic.requests, REQUESTS, "{traffic:?}");
         traffic
@@ -191,10 +148,7 @@ impl World {
     pub(crate) fn doctor(&self, proxy: Option<SocketAddr>) -> Diagnosis {
         let home = tempfile::tempdir().unwrap();
         let program = env!("CARGO_BIN_EXE_goferry");
-        let path = format!(
-            "{}:/usr/bin:/bin",
-            self.go.goroot().unwrap().join("bin").display()
-        );
+        let path = format!("{}:/usr/bin:/bin", self.go.goroot().unwrap().join("bin").display());
         let mut command = Command::new("timeout");
         command
             .args(["--signal=KILL", DOCTOR_DEADLINE])
@@ -220,8 +174,7 @@ impl World {
         let output = self.link.client_output(&mut command).unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let report = serde_json::from_slice(&output.stdout);
-        let report = report
-            .unwrap_or_else(|error| panic!("no report: {error}, {}\n{stderr}", output.status));
+        let report = report.unwrap_or_else(|error| panic!("no report: {error}, {}\n{stderr}", output.status));
         Diagnosis { report, stderr }
     }
 }
@@ -229,9 +182,7 @@ impl World {
 /// The printed remedy, exactly, in the server's configuration.
 #[track_caller]
 pub(crate) fn apply(config: &mut Config, remedy: &Remedy) {
-    config
-        .write(&remedy.place, &remedy.config)
-        .unwrap_or_else(|error| panic!("{error}\n{remedy:?}"));
+    config.write(&remedy.place, &remedy.config).unwrap_or_else(|error| panic!("{error}\n{remedy:?}"));
 }
 
 /// Where a backend listens that is behind a front end.

@@ -92,20 +92,15 @@ impl Leaf {
         let verifier = |authority: &Authority| {
             WebPkiClientVerifier::builder_with_provider(Arc::new(authority.roots()), provider())
         };
-        let builder = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions.list())?;
+        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions.list())?;
         let builder = match client_auth {
             ClientAuth::None => builder.with_no_client_auth(),
-            ClientAuth::Optional(authority) => builder
-                .with_client_cert_verifier(verifier(authority).allow_unauthenticated().build()?),
-            ClientAuth::Required(authority) => {
-                builder.with_client_cert_verifier(verifier(authority).build()?)
+            ClientAuth::Optional(authority) => {
+                builder.with_client_cert_verifier(verifier(authority).allow_unauthenticated().build()?)
             }
+            ClientAuth::Required(authority) => builder.with_client_cert_verifier(verifier(authority).build()?),
         };
-        let mut config = builder.with_single_cert(
-            self.chain.clone(),
-            PrivateKeyDer::Pkcs8(self.key.clone_key()),
-        )?;
+        let mut config = builder.with_single_cert(self.chain.clone(), PrivateKeyDer::Pkcs8(self.key.clone_key()))?;
         config.alpn_protocols = protocols(alpn);
         Ok(config)
     }
@@ -114,18 +109,11 @@ impl Leaf {
     ///
     /// # Errors
     /// When rustls refuses the certificate.
-    pub fn client_config(
-        &self,
-        roots: RootCertStore,
-        alpn: &[&str],
-    ) -> Result<ClientConfig, CertError> {
+    pub fn client_config(&self, roots: RootCertStore, alpn: &[&str]) -> Result<ClientConfig, CertError> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(TlsVersions::All.list())?
             .with_root_certificates(roots)
-            .with_client_auth_cert(
-                self.chain.clone(),
-                PrivateKeyDer::Pkcs8(self.key.clone_key()),
-            )?;
+            .with_client_auth_cert(self.chain.clone(), PrivateKeyDer::Pkcs8(self.key.clone_key()))?;
         config.alpn_protocols = protocols(alpn);
         Ok(config)
     }
@@ -135,10 +123,7 @@ impl Leaf {
     /// # Errors
     /// When a file cannot be written.
     pub fn write_pem(&self, dir: &Path) -> Result<PemFiles, CertError> {
-        std::fs::create_dir_all(dir).map_err(|source| CertError::Write {
-            path: dir.to_owned(),
-            source,
-        })?;
+        std::fs::create_dir_all(dir).map_err(|source| CertError::Write { path: dir.to_owned(), source })?;
         let files = PemFiles {
             cert: dir.join("cert.pem"),
             key: dir.join("key.pem"),
@@ -148,11 +133,7 @@ impl Leaf {
         write(&files.cert, &self.chain_pem, 0o644)?;
         write(&files.key, &self.key_pem, 0o600)?;
         write(&files.ca, &self.authority_pem, 0o644)?;
-        write(
-            &files.combined,
-            &format!("{}{}", self.chain_pem, self.key_pem),
-            0o600,
-        )?;
+        write(&files.combined, &format!("{}{}", self.chain_pem, self.key_pem), 0o600)?;
         Ok(files)
     }
 }
@@ -180,16 +161,7 @@ pub(crate) fn protocols(alpn: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), CertError> {
-    let failed = |source| CertError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)
-        .map_err(failed)?;
+    let failed = |source| CertError::Write { path: path.to_owned(), source };
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
 }

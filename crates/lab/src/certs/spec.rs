@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{
-    CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, date_time_ymd,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, date_time_ymd};
 
 use super::{CertError, subject};
 
@@ -86,32 +84,21 @@ impl LeafSpec {
     /// Signed by its own key.
     #[must_use]
     pub fn self_signed(hosts: &[&str]) -> Self {
-        Self {
-            signer: Signer::Itself,
-            ..Self::good(hosts)
-        }
+        Self { signer: Signer::Itself, ..Self::good(hosts) }
     }
 
     /// Ended 30 days ago.
     #[must_use]
     pub fn expired(hosts: &[&str]) -> Self {
         let now = SystemTime::now();
-        Self {
-            not_before: now - 120 * DAY,
-            not_after: now - 30 * DAY,
-            ..Self::good(hosts)
-        }
+        Self { not_before: now - 120 * DAY, not_after: now - 30 * DAY, ..Self::good(hosts) }
     }
 
     /// Begins in 30 days.
     #[must_use]
     pub fn not_yet_valid(hosts: &[&str]) -> Self {
         let now = SystemTime::now();
-        Self {
-            not_before: now + 30 * DAY,
-            not_after: now + 120 * DAY,
-            ..Self::good(hosts)
-        }
+        Self { not_before: now + 30 * DAY, not_after: now + 120 * DAY, ..Self::good(hosts) }
     }
 
     /// Right in all but its name, which is `another-host.invalid`.
@@ -123,29 +110,19 @@ impl LeafSpec {
     /// Signed by the intermediate, which is sent.
     #[must_use]
     pub fn with_intermediate(hosts: &[&str]) -> Self {
-        Self {
-            signer: Signer::Intermediate,
-            ..Self::good(hosts)
-        }
+        Self { signer: Signer::Intermediate, ..Self::good(hosts) }
     }
 
     /// Signed by the intermediate, which is not sent.
     #[must_use]
     pub fn missing_intermediate(hosts: &[&str]) -> Self {
-        Self {
-            signer: Signer::IntermediateMissing,
-            ..Self::good(hosts)
-        }
+        Self { signer: Signer::IntermediateMissing, ..Self::good(hosts) }
     }
 
     /// A right client certificate with the subject `common_name`.
     #[must_use]
     pub fn client(common_name: &str) -> Self {
-        Self {
-            common_name: common_name.to_owned(),
-            usage: Usage::Client,
-            ..Self::good(&[])
-        }
+        Self { common_name: common_name.to_owned(), usage: Usage::Client, ..Self::good(&[]) }
     }
 
     pub(super) fn params(&self) -> Result<CertificateParams, CertError> {
@@ -156,20 +133,13 @@ impl LeafSpec {
         params.extended_key_usages = match self.usage {
             Usage::Server => vec![ExtendedKeyUsagePurpose::ServerAuth],
             Usage::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
-            Usage::Both => vec![
-                ExtendedKeyUsagePurpose::ServerAuth,
-                ExtendedKeyUsagePurpose::ClientAuth,
-            ],
+            Usage::Both => vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
         };
         params.use_authority_key_identifier_extension = self.signer != Signer::Itself;
         for name in &self.names {
-            params
-                .subject_alt_names
-                .push(SanType::DnsName(name.as_str().try_into()?));
+            params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
         }
-        params
-            .subject_alt_names
-            .extend(self.addresses.iter().copied().map(SanType::IpAddress));
+        params.subject_alt_names.extend(self.addresses.iter().copied().map(SanType::IpAddress));
         set_validity(&mut params, self.not_before, self.not_after)?;
         Ok(params)
     }
@@ -182,14 +152,8 @@ pub(super) fn set_validity(
 ) -> Result<(), CertError> {
     let epoch = date_time_ymd(1970, 1, 1);
     let since_epoch = |time: SystemTime| {
-        let seconds = time
-            .duration_since(UNIX_EPOCH)
-            .map_err(|_| CertError::Time)?
-            .as_secs();
-        i64::try_from(seconds)
-            .ok()
-            .filter(|seconds| *seconds < MAX_UNIX_TIME)
-            .ok_or(CertError::Time)?;
+        let seconds = time.duration_since(UNIX_EPOCH).map_err(|_| CertError::Time)?.as_secs();
+        i64::try_from(seconds).ok().filter(|seconds| *seconds < MAX_UNIX_TIME).ok_or(CertError::Time)?;
         Ok::<_, CertError>(Duration::from_secs(seconds))
     };
     params.not_before = epoch + since_epoch(not_before)?;

@@ -112,18 +112,11 @@ impl Query {
 
     /// Bytes that an answer over UDP may have.
     pub(super) fn udp_limit(&self) -> usize {
-        self.edns
-            .map_or(PLAIN_UDP, |size| size.clamp(PLAIN_UDP, MAX_UDP))
+        self.edns.map_or(PLAIN_UDP, |size| size.clamp(PLAIN_UDP, MAX_UDP))
     }
 
     /// The answer with `addresses`, of which those that do not fit into `limit` bytes are left out, with the TC bit.
-    pub(super) fn answer(
-        &self,
-        code: Code,
-        addresses: &[IpAddr],
-        ttl: u32,
-        limit: usize,
-    ) -> Vec<u8> {
+    pub(super) fn answer(&self, code: Code, addresses: &[IpAddr], ttl: u32, limit: usize) -> Vec<u8> {
         let opt = if self.edns.is_some() { OPT.len() } else { 0 };
         let limit = limit.min(usize::from(u16::MAX)) - opt;
         let mut records = Vec::new();
@@ -147,8 +140,7 @@ impl Query {
     }
 
     fn message(&self, code: Code, truncated: bool, answers: u16, records: &[u8]) -> Vec<u8> {
-        let mut message =
-            Vec::with_capacity(HEADER + self.question.len() + records.len() + OPT.len());
+        let mut message = Vec::with_capacity(HEADER + self.question.len() + records.len() + OPT.len());
         message.extend_from_slice(&self.id.to_be_bytes());
         // QR and AA; the server says that recursion is available, as stub resolvers expect it.
         message.push(0x84 | u8::from(truncated) << 1 | u8::from(self.recursion_desired));
@@ -185,19 +177,7 @@ impl Query {
 }
 
 /// The OPT record of an answer: the root, type 41, what this server takes, no flags, no options (RFC 6891, 6.1.2).
-const OPT: [u8; 11] = [
-    0,
-    0,
-    TYPE_OPT as u8,
-    (MAX_UDP >> 8) as u8,
-    (MAX_UDP & 0xff) as u8,
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-];
+const OPT: [u8; 11] = [0, 0, TYPE_OPT as u8, (MAX_UDP >> 8) as u8, (MAX_UDP & 0xff) as u8, 0, 0, 0, 0, 0, 0];
 
 fn failure_header(header: &[u8; HEADER], code: Code) -> [u8; HEADER] {
     let mut answer = [0; HEADER];
@@ -239,17 +219,11 @@ fn question_name(message: &[u8]) -> Option<(String, usize)> {
 fn edns(message: &[u8], at: usize) -> Option<usize> {
     let only_additional = number(message, 6) == Some(0) && number(message, 8) == Some(0);
     let is_opt = *message.get(at)? == 0 && number(message, at + 1)? == TYPE_OPT;
-    (only_additional && number(message, 10)? > 0 && is_opt)
-        .then(|| number(message, at + 3).map(usize::from))
-        .flatten()
+    (only_additional && number(message, 10)? > 0 && is_opt).then(|| number(message, at + 3).map(usize::from)).flatten()
 }
 
 fn number(message: &[u8], at: usize) -> Option<u16> {
-    message
-        .get(at..)?
-        .first_chunk()
-        .copied()
-        .map(u16::from_be_bytes)
+    message.get(at..)?.first_chunk().copied().map(u16::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::*;
 
 /// Transaction id 0x1234, RD, one question: `Ab.lab` A IN.
-const QUERY: &[u8] =
-    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02Ab\x03lab\x00\x00\x01\x00\x01";
+const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02Ab\x03lab\x00\x00\x01\x00\x01";
 
 fn with_opt(size: u16) -> Vec<u8> {
     let mut query = QUERY.to_vec();
@@ -18,43 +17,27 @@ fn with_opt(size: u16) -> Vec<u8> {
 #[test]
 fn a_query_is_read_and_answered() {
     let query = Query::decode(QUERY).unwrap();
-    assert_eq!(
-        (query.name.as_str(), query.kind, query.udp_limit()),
-        ("ab.lab", QueryType::A, 512)
-    );
+    assert_eq!((query.name.as_str(), query.kind, query.udp_limit()), ("ab.lab", QueryType::A, 512));
     let answer = query.answer(Code::NoError, &[Ipv4Addr::new(192, 0, 2, 7).into()], 5, 512);
     let mut expected = b"\x12\x34\x85\x80\x00\x01\x00\x01\x00\x00\x00\x00".to_vec();
     expected.extend_from_slice(&QUERY[12..]);
     expected.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04\xc0\x00\x02\x07");
     assert_eq!(answer, expected);
-    assert_eq!(
-        query.answer(Code::NxDomain, &[], 0, 512)[2..8],
-        *b"\x85\x83\x00\x01\x00\x00"
-    );
+    assert_eq!(query.answer(Code::NxDomain, &[], 0, 512)[2..8], *b"\x85\x83\x00\x01\x00\x00");
     assert_eq!(query.truncated()[2..8], *b"\x87\x80\x00\x01\x00\x00");
 }
 
 #[test]
 fn what_does_not_fit_is_left_out() {
-    let addresses: Vec<IpAddr> = (0..100_u16)
-        .map(|n| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n).into())
-        .collect();
+    let addresses: Vec<IpAddr> = (0..100_u16).map(|n| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, n).into()).collect();
     let mut query = QUERY.to_vec();
     query[21] = 28;
-    let answer = Query::decode(&query)
-        .unwrap()
-        .answer(Code::NoError, &addresses, 0, 512);
-    assert!(
-        answer.len() <= 512 && answer.len() > 512 - 28,
-        "{}",
-        answer.len()
-    );
+    let answer = Query::decode(&query).unwrap().answer(Code::NoError, &addresses, 0, 512);
+    assert!(answer.len() <= 512 && answer.len() > 512 - 28, "{}", answer.len());
     assert_eq!(answer[2] & 2, 2, "the TC bit");
     assert_eq!(usize::from(answer[7]), (answer.len() - query.len()) / 28);
 
-    let all = Query::decode(&query)
-        .unwrap()
-        .answer(Code::NoError, &addresses, 0, usize::MAX);
+    let all = Query::decode(&query).unwrap().answer(Code::NoError, &addresses, 0, usize::MAX);
     assert_eq!((all[2] & 2, all[7]), (0, 100));
 }
 
@@ -62,13 +45,8 @@ fn what_does_not_fit_is_left_out() {
 fn edns_widens_the_answer() {
     assert_eq!(Query::decode(&with_opt(900)).unwrap().udp_limit(), 900);
     assert_eq!(Query::decode(&with_opt(0)).unwrap().udp_limit(), 512);
-    assert_eq!(
-        Query::decode(&with_opt(65535)).unwrap().udp_limit(),
-        MAX_UDP
-    );
-    let answer = Query::decode(&with_opt(900))
-        .unwrap()
-        .answer(Code::NoError, &[], 0, 900);
+    assert_eq!(Query::decode(&with_opt(65535)).unwrap().udp_limit(), MAX_UDP);
+    let answer = Query::decode(&with_opt(900)).unwrap().answer(Code::NoError, &[], 0, 900);
     assert_eq!((answer[11], &answer[answer.len() - 11..]), (1, &OPT[..]));
 }
 
@@ -109,14 +87,7 @@ fn long_and_odd_names() {
         Query::decode(&query)
     };
     let longest = name_of(61).unwrap().name;
-    assert_eq!(
-        longest,
-        format!(
-            "{}{}",
-            format!("{}.", "x".repeat(63)).repeat(3),
-            "\\046".repeat(61)
-        )
-    );
+    assert_eq!(longest, format!("{}{}", format!("{}.", "x".repeat(63)).repeat(3), "\\046".repeat(61)));
     assert!(name_of(62).is_err(), "256 bytes");
     let root = Query::decode(b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\x02\0\x01").unwrap();
     assert_eq!((root.name.as_str(), root.kind), ("", QueryType::Other(2)));
@@ -132,12 +103,7 @@ fn no_bytes_make_it_panic() {
                 message[at] = value;
                 if let Ok(query) = Query::decode(&message) {
                     let limit = query.udp_limit();
-                    assert!(
-                        query
-                            .answer(Code::NoError, &[Ipv4Addr::LOCALHOST.into()], 0, limit)
-                            .len()
-                            <= limit
-                    );
+                    assert!(query.answer(Code::NoError, &[Ipv4Addr::LOCALHOST.into()], 0, limit).len() <= limit);
                 }
             }
         }

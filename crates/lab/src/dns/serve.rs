@@ -67,10 +67,7 @@ impl Answerer {
                 self.counters.lock().malformed += 1;
                 return match unreadable {
                     Unreadable::Ignore => None,
-                    Unreadable::Answer(header) => Some(Reply {
-                        after: Duration::ZERO,
-                        bytes: header.to_vec(),
-                    }),
+                    Unreadable::Answer(header) => Some(Reply { after: Duration::ZERO, bytes: header.to_vec() }),
                 };
             }
         };
@@ -79,11 +76,7 @@ impl Answerer {
             Transport::Udp => self.counters.lock().udp += 1,
             Transport::Tcp => self.counters.lock().tcp += 1,
         }
-        let limit = if transport == Transport::Udp {
-            query.udp_limit()
-        } else {
-            usize::MAX
-        };
+        let limit = if transport == Transport::Udp { query.udp_limit() } else { usize::MAX };
         let fail = |code| query.answer(code, &[], TTL, limit);
         let behaviour = self.zone.rule(&query.name, query.kind);
         let bytes = match behaviour {
@@ -98,17 +91,11 @@ impl Answerer {
             Behaviour::Answer | Behaviour::Delay(_) | Behaviour::Truncate => {
                 match self.zone.records(&query.name, query.kind) {
                     Records::NoSuchName => fail(Code::NxDomain),
-                    Records::These(addresses) => {
-                        query.answer(Code::NoError, &addresses, TTL, limit)
-                    }
+                    Records::These(addresses) => query.answer(Code::NoError, &addresses, TTL, limit),
                 }
             }
         };
-        let after = if let Behaviour::Delay(delay) = behaviour {
-            delay
-        } else {
-            Duration::ZERO
-        };
+        let after = if let Behaviour::Delay(delay) = behaviour { delay } else { Duration::ZERO };
         Some(Reply { after, bytes })
     }
 
@@ -171,9 +158,7 @@ async fn connection(mut client: TcpStream, answerer: &Answerer) -> io::Result<()
         sleep(reply.after).await;
         answerer.answered();
         let length = u16::try_from(reply.bytes.len()).map_err(io::Error::other)?;
-        client
-            .write_all(&[&length.to_be_bytes()[..], &reply.bytes].concat())
-            .await?;
+        client.write_all(&[&length.to_be_bytes()[..], &reply.bytes].concat()).await?;
     }
     Ok(())
 }
@@ -181,10 +166,7 @@ async fn connection(mut client: TcpStream, answerer: &Answerer) -> io::Result<()
 async fn read_message(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let length = usize::from(client.read_u16().await?);
     if length > MAX_QUERY {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a query of more than 4096 bytes",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a query of more than 4096 bytes"));
     }
     let mut message = vec![0; length];
     client.read_exact(&mut message).await?;

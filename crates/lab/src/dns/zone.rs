@@ -77,8 +77,7 @@ impl Zone {
     /// Treats queries for `name` of one type so.
     #[must_use]
     pub fn behaviour_for(mut self, name: &str, kind: QueryType, behaviour: Behaviour) -> Self {
-        self.rules
-            .insert((Some(normal(name)), Some(kind)), behaviour);
+        self.rules.insert((Some(normal(name)), Some(kind)), behaviour);
         self
     }
 
@@ -105,16 +104,8 @@ impl Zone {
     /// The behaviour for a query: the name's for this type, the name's, the default for this type, the default.
     pub(super) fn rule(&self, name: &str, kind: QueryType) -> Behaviour {
         let name = Some(name.to_owned());
-        let keys = [
-            (name.clone(), Some(kind)),
-            (name, None),
-            (None, Some(kind)),
-            (None, None),
-        ];
-        keys.iter()
-            .find_map(|key| self.rules.get(key))
-            .copied()
-            .unwrap_or_default()
+        let keys = [(name.clone(), Some(kind)), (name, None), (None, Some(kind)), (None, None)];
+        keys.iter().find_map(|key| self.rules.get(key)).copied().unwrap_or_default()
     }
 
     pub(super) fn records(&self, name: &str, kind: QueryType) -> Records {
@@ -148,23 +139,14 @@ mod tests {
         assert_eq!(zone.rule("slow.lab", QueryType::A), Behaviour::NxDomain);
         assert_eq!(zone.rule("other.lab", QueryType::Aaaa), Behaviour::ServFail);
         assert_eq!(zone.rule("other.lab", QueryType::A), Behaviour::Refused);
-        assert_eq!(
-            Zone::new().rule("other.lab", QueryType::A),
-            Behaviour::Answer
-        );
+        assert_eq!(Zone::new().rule("other.lab", QueryType::A), Behaviour::Answer);
     }
 
     #[test]
     fn records_are_by_type() {
         let zone = Zone::new().record("a.lab", Ipv4Addr::LOCALHOST.into());
-        assert_eq!(
-            zone.records("a.lab", QueryType::A),
-            Records::These(vec![Ipv4Addr::LOCALHOST.into()])
-        );
-        assert_eq!(
-            zone.records("a.lab", QueryType::Aaaa),
-            Records::These(Vec::new())
-        );
+        assert_eq!(zone.records("a.lab", QueryType::A), Records::These(vec![Ipv4Addr::LOCALHOST.into()]));
+        assert_eq!(zone.records("a.lab", QueryType::Aaaa), Records::These(Vec::new()));
         assert_eq!(zone.records("b.lab", QueryType::A), Records::NoSuchName);
     }
 }

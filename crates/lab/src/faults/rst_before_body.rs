@@ -67,16 +67,6 @@ pub(super) const FAMILY: &[Fault] = &[
 const RESET: &[Expected] = &[Expected::error("stream-reset")];
 
 fn reset(code: ErrorCode) -> Scenario {
-    let reset = Some(Reset {
-        code,
-        after_body: None,
-        which: Which::ALL,
-    });
-    Scenario::of(Behaviour {
-        http2: Http2 {
-            reset,
-            ..Http2::default()
-        },
-        ..Behaviour::default()
-    })
+    let reset = Some(Reset { code, after_body: None, which: Which::ALL });
+    Scenario::of(Behaviour { http2: Http2 { reset, ..Http2::default() }, ..Behaviour::default() })
 }

@@ -58,13 +58,6 @@ const STATUS: &[Expected] = &[Expected::error("upstream-status")];
 
 fn status(status: u16) -> Scenario {
     let retry_after = matches!(status, 429 | 503).then_some(30);
-    let answers = Answers {
-        status: vec![(Which::ALL, status)],
-        retry_after,
-        ..Answers::default()
-    };
-    Scenario::of(Behaviour {
-        answers,
-        ..Behaviour::default()
-    })
+    let answers = Answers { status: vec![(Which::ALL, status)], retry_after, ..Answers::default() };
+    Scenario::of(Behaviour { answers, ..Behaviour::default() })
 }

@@ -19,16 +19,9 @@ pub(super) async fn send<W: AsyncWrite + Unpin>(
 ) -> io::Result<()> {
     let reason = reason(status);
     let body = format!("{status} {reason}, says the proxy\n");
-    let challenge = if status == 407 {
-        format!("Proxy-Authenticate: Basic realm=\"{REALM}\"\r\n")
-    } else {
-        String::new()
-    };
-    let connection = if keep {
-        ""
-    } else {
-        "Connection: close\r\nProxy-Connection: close\r\n"
-    };
+    let challenge =
+        if status == 407 { format!("Proxy-Authenticate: Basic realm=\"{REALM}\"\r\n") } else { String::new() };
+    let connection = if keep { "" } else { "Connection: close\r\nProxy-Connection: close\r\n" };
     let length = body.len();
     let answer = format!(
         "HTTP/1.1 {status} {reason}\r\n{challenge}{connection}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -43,14 +36,9 @@ pub(super) async fn send<W: AsyncWrite + Unpin>(
 }
 
 /// Tells the client that its tunnel is open.
-pub(super) async fn established<W: AsyncWrite + Unpin>(
-    writer: &mut W,
-    counters: &Counters,
-) -> io::Result<()> {
+pub(super) async fn established<W: AsyncWrite + Unpin>(writer: &mut W, counters: &Counters) -> io::Result<()> {
     counters.status(200);
-    writer
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .await?;
+    writer.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
     writer.flush().await
 }
 
@@ -64,9 +52,7 @@ pub(super) async fn endless_headers<W: AsyncWrite + Unpin>(
     writer.write_all(b"HTTP/1.1 200 OK\r\n").await?;
     let mut number = 0_u64;
     loop {
-        writer
-            .write_all(format!("X-Filler-{number}: {:040}\r\n", 0).as_bytes())
-            .await?;
+        writer.write_all(format!("X-Filler-{number}: {:040}\r\n", 0).as_bytes()).await?;
         number += 1;
         if every.is_zero() {
             tokio::task::yield_now().await;

@@ -36,20 +36,14 @@ impl Head {
         let mut headers = Vec::new();
         loop {
             let Some(header) = line(reader, &mut left).await? else {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "closed inside a head",
-                ));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed inside a head"));
             };
             if header.is_empty() {
                 return Ok(Some(Self { start, headers }));
             }
-            let colon = header
-                .iter()
-                .position(|byte| *byte == b':')
-                .ok_or_else(|| invalid("a header without a colon"))?;
-            let name = std::str::from_utf8(&header[..colon])
-                .map_err(|_| invalid("a header name is not text"))?;
+            let colon =
+                header.iter().position(|byte| *byte == b':').ok_or_else(|| invalid("a header without a colon"))?;
+            let name = std::str::from_utf8(&header[..colon]).map_err(|_| invalid("a header name is not text"))?;
             if name.is_empty() || name.contains(char::is_whitespace) {
                 return Err(invalid("a header name is empty or has white space"));
             }
@@ -64,9 +58,7 @@ impl Head {
 
     /// Whether a comma-separated header holds `token`, without regard to case.
     pub(super) fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name)
-            .flat_map(|value| value.split(','))
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
+        self.all(name).flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
     }
 
     /// The body of a request with this head.
@@ -88,32 +80,19 @@ impl Head {
         }
         if self.get("transfer-encoding").is_some() {
             let chunked = self.has_token("transfer-encoding", "chunked");
-            return Ok(if chunked {
-                Body::Chunked
-            } else {
-                Body::UntilClose
-            });
+            return Ok(if chunked { Body::Chunked } else { Body::UntilClose });
         }
-        Ok(self
-            .content_length()?
-            .map_or(Body::UntilClose, Body::Length))
+        Ok(self.content_length()?.map_or(Body::UntilClose, Body::Length))
     }
 
     /// The status of a response.
     pub(super) fn status(&self) -> io::Result<u16> {
         let mut words = self.start.split(' ');
-        if !words
-            .next()
-            .is_some_and(|version| version.starts_with("HTTP/1."))
-        {
-            return Err(invalid(
-                "the origin's status line does not begin with HTTP/1.",
-            ));
+        if !words.next().is_some_and(|version| version.starts_with("HTTP/1.")) {
+            return Err(invalid("the origin's status line does not begin with HTTP/1."));
         }
         let status = words.next().and_then(|word| word.parse().ok());
-        status
-            .filter(|status| (100..=999).contains(status))
-            .ok_or_else(|| invalid("the origin's status is no number"))
+        status.filter(|status| (100..=999).contains(status)).ok_or_else(|| invalid("the origin's status is no number"))
     }
 
     /// Whether the peer keeps the connection after this message (RFC 9112, 9.3).
@@ -155,10 +134,7 @@ impl Head {
         if !first.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid("content-length is no number"));
         }
-        first
-            .parse()
-            .map(Some)
-            .map_err(|_| invalid("content-length is no number"))
+        first.parse().map(Some).map_err(|_| invalid("content-length is no number"))
     }
 }
 
@@ -167,15 +143,9 @@ pub(super) fn invalid(why: &str) -> io::Error {
 }
 
 /// Reads one line without its end, taking its length from `left`. `None`: the peer closed before its first byte.
-pub(super) async fn line<R: AsyncBufRead + Unpin>(
-    reader: &mut R,
-    left: &mut usize,
-) -> io::Result<Option<Vec<u8>>> {
+pub(super) async fn line<R: AsyncBufRead + Unpin>(reader: &mut R, left: &mut usize) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    let read = (&mut *reader)
-        .take(*left as u64)
-        .read_until(b'\n', &mut line)
-        .await?;
+    let read = (&mut *reader).take(*left as u64).read_until(b'\n', &mut line).await?;
     *left -= read;
     if line.last() == Some(&b'\n') {
         line.pop();
@@ -187,14 +157,7 @@ pub(super) async fn line<R: AsyncBufRead + Unpin>(
     if *left == 0 {
         return Err(invalid("a head or a chunk line is too long"));
     }
-    if read == 0 {
-        Ok(None)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "closed inside a line",
-        ))
-    }
+    if read == 0 { Ok(None) } else { Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed inside a line")) }
 }
 
 #[cfg(test)]
@@ -219,49 +182,20 @@ mod tests {
         assert!(head.has_token("connection", "close"));
         assert!(!head.keeps_connection());
         assert_eq!(head.request_body().unwrap(), Body::Length(0));
-        assert_eq!(
-            head.encode("X", |name| name == "Connection"),
-            b"X\r\nHost: a\r\n\r\n"
-        );
+        assert_eq!(head.encode("X", |name| name == "Connection"), b"X\r\nHost: a\r\n\r\n");
     }
 
     #[test]
     fn bodies_follow_rfc_9112() {
         let with = |headers: &str| head(format!("HTTP/1.1 200 OK\r\n{headers}\r\n").as_bytes());
-        assert_eq!(
-            with("").response_body("GET", 200).unwrap(),
-            Body::UntilClose
-        );
-        assert_eq!(
-            with("Content-Length: 7\r\n")
-                .response_body("GET", 200)
-                .unwrap(),
-            Body::Length(7)
-        );
-        assert_eq!(
-            with("Content-Length: 7\r\n")
-                .response_body("HEAD", 200)
-                .unwrap(),
-            Body::Length(0)
-        );
-        assert_eq!(
-            with("Content-Length: 7\r\n")
-                .response_body("GET", 304)
-                .unwrap(),
-            Body::Length(0)
-        );
+        assert_eq!(with("").response_body("GET", 200).unwrap(), Body::UntilClose);
+        assert_eq!(with("Content-Length: 7\r\n").response_body("GET", 200).unwrap(), Body::Length(7));
+        assert_eq!(with("Content-Length: 7\r\n").response_body("HEAD", 200).unwrap(), Body::Length(0));
+        assert_eq!(with("Content-Length: 7\r\n").response_body("GET", 304).unwrap(), Body::Length(0));
         let both = with("Transfer-Encoding: chunked\r\nContent-Length: 7\r\n");
         assert_eq!(both.response_body("GET", 200).unwrap(), Body::Chunked);
-        assert!(
-            with("Content-Length: 7\r\nContent-Length: 8\r\n")
-                .response_body("GET", 200)
-                .is_err()
-        );
-        assert!(
-            with("Content-Length: +7\r\n")
-                .response_body("GET", 200)
-                .is_err()
-        );
+        assert!(with("Content-Length: 7\r\nContent-Length: 8\r\n").response_body("GET", 200).is_err());
+        assert!(with("Content-Length: +7\r\n").response_body("GET", 200).is_err());
     }
 
     #[test]

@@ -42,22 +42,14 @@ impl Intercept {
     /// intercepting proxies do that know nothing of HTTP/2.
     #[must_use]
     pub fn new(authority: Arc<Authority>, upstream_roots: RootCertStore) -> Self {
-        Self {
-            authority,
-            upstream_roots,
-            alpn: Vec::new(),
-            versions: TlsVersions::All,
-        }
+        Self { authority, upstream_roots, alpn: Vec::new(), versions: TlsVersions::All }
     }
 
     /// Chooses from `protocols` (`h2`, `http/1.1`), its own preference first, what the client offers and, for h2, what
     /// the origin speaks. An empty list leaves the client's ALPN unanswered.
     #[must_use]
     pub fn alpn(mut self, protocols: &[&str]) -> Self {
-        self.alpn = protocols
-            .iter()
-            .map(|protocol| (*protocol).to_owned())
-            .collect();
+        self.alpn = protocols.iter().map(|protocol| (*protocol).to_owned()).collect();
         self
     }
 
@@ -110,43 +102,25 @@ pub(super) async fn run(
     down: &mut Down<'_>,
     shared: &Shared,
 ) -> io::Result<()> {
-    let start = limited(
-        "the client",
-        LazyConfigAcceptor::new(Acceptor::default(), client),
-    )
-    .await?;
+    let start = limited("the client", LazyConfigAcceptor::new(Acceptor::default(), client)).await?;
     let hello = start.client_hello();
     let name = hello.server_name().unwrap_or(host).to_ascii_lowercase();
     let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
-    let common: Vec<&str> = how
-        .alpn
-        .iter()
-        .map(String::as_str)
-        .filter(|protocol| offered.contains(&protocol.as_bytes()))
-        .collect();
+    let common: Vec<&str> =
+        how.alpn.iter().map(String::as_str).filter(|protocol| offered.contains(&protocol.as_bytes())).collect();
 
     let origin = open_origin(origin, &name, &common, how).await;
-    let origin_protocol = origin
-        .as_ref()
-        .ok()
-        .and_then(|origin| origin.get_ref().1.alpn_protocol());
+    let origin_protocol = origin.as_ref().ok().and_then(|origin| origin.get_ref().1.alpn_protocol());
     let chosen: Vec<&str> = if origin_protocol == Some(b"h2") {
         vec!["h2"]
     } else {
-        common
-            .into_iter()
-            .filter(|protocol| *protocol != "h2")
-            .collect()
+        common.into_iter().filter(|protocol| *protocol != "h2").collect()
     };
 
     let leaf = shared.minted.leaf(&name, how)?;
-    let config = leaf
-        .server_config(&chosen, how.versions, ClientAuth::None)
-        .map_err(io::Error::other)?;
+    let config = leaf.server_config(&chosen, how.versions, ClientAuth::None).map_err(io::Error::other)?;
     let mut client = limited("the client", start.into_stream(Arc::new(config))).await?;
-    shared
-        .counters
-        .intercepted(client.get_ref().1.alpn_protocol());
+    shared.counters.intercepted(client.get_ref().1.alpn_protocol());
     match origin {
         Ok(origin) => pump::both(client, origin, down).await,
         Err(error) => {
@@ -165,31 +139,16 @@ async fn open_origin(
     common: &[&str],
     how: &Intercept,
 ) -> io::Result<client::TlsStream<TcpStream>> {
-    let alpn = if common.contains(&"h2") {
-        &["h2", "http/1.1"][..]
-    } else {
-        &["http/1.1"]
-    };
+    let alpn = if common.contains(&"h2") { &["h2", "http/1.1"][..] } else { &["http/1.1"] };
     let config = how.client_config(alpn)?;
-    let name = ServerName::try_from(name.to_owned())
-        .map_err(|_| invalid("the name for the origin is no host name"))?;
-    limited(
-        "the origin",
-        TlsConnector::from(Arc::new(config)).connect(name, origin),
-    )
-    .await
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| invalid("the name for the origin is no host name"))?;
+    limited("the origin", TlsConnector::from(Arc::new(config)).connect(name, origin)).await
 }
 
 async fn limited<T>(whom: &str, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match timeout(HANDSHAKE, handshake).await {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(io::Error::new(
-            error.kind(),
-            format!("TLS with {whom}: {error}"),
-        )),
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("TLS with {whom}: not done in 30 s"),
-        )),
+        Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("TLS with {whom}: {error}"))),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, format!("TLS with {whom}: not done in 30 s"))),
     }
 }

@@ -11,14 +11,7 @@ use super::pump::{Down, ToClient, ToOrigin, body};
 use super::{Shared, answer};
 
 /// Headers that concern one connection only (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [&str; 6] = [
-    "connection",
-    "proxy-connection",
-    "proxy-authorization",
-    "keep-alive",
-    "te",
-    "upgrade",
-];
+const HOP_BY_HOP: [&str; 6] = ["connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"];
 
 /// Interim (1xx) responses to one request, at most.
 const MAX_INTERIM: usize = 16;
@@ -43,16 +36,8 @@ impl<'a> PlainRequest<'a> {
         let rest = &url[7..];
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
-        Some(Self {
-            method,
-            target: Target::parse(authority, Some(80))?,
-            path,
-        })
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Some(Self { method, target: Target::parse(authority, Some(80))?, path })
     }
 }
 
@@ -82,18 +67,12 @@ pub(super) async fn forward(
     let bytes = head.encode(&start, |name| is_hop_by_hop(head, name));
     shared.counters.up(bytes.len());
     origin.write_all(&bytes).await?;
-    body(
-        client,
-        &mut ToOrigin(&shared.counters, &mut origin),
-        request_body,
-    )
-    .await?;
+    body(client, &mut ToOrigin(&shared.counters, &mut origin), request_body).await?;
 
     let (response, status) = response(client, &mut origin, down).await?;
     shared.counters.status(status);
     let response_body = response.response_body(request.method, status)?;
-    let origin_keeps =
-        response.keeps_connection() && response_body != super::head::Body::UntilClose;
+    let origin_keeps = response.keeps_connection() && response_body != super::head::Body::UntilClose;
     let keep = origin_keeps && head.keeps_connection();
     let start = response.start.clone();
     let mut bytes = response.encode(&start, |name| is_hop_by_hop(&response, name));
@@ -120,34 +99,23 @@ async fn response(
     down: &mut Down<'_>,
 ) -> io::Result<(Head, u16)> {
     for _ in 0..MAX_INTERIM {
-        let closed = || {
-            io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the origin closed without an answer",
-            )
-        };
+        let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "the origin closed without an answer");
         let response = Head::read(origin).await?.ok_or_else(closed)?;
         let status = response.status()?;
         if status == 101 {
-            return Err(invalid(
-                "the origin switched protocols, which was not asked for",
-            ));
+            return Err(invalid("the origin switched protocols, which was not asked for"));
         }
         if status >= 200 {
             return Ok((response, status));
         }
         let start = response.start.clone();
-        down.write(client, &response.encode(&start, |_| false))
-            .await?;
+        down.write(client, &response.encode(&start, |_| false)).await?;
     }
     Err(invalid("the origin sends interim responses without an end"))
 }
 
 fn is_hop_by_hop(head: &Head, name: &str) -> bool {
-    HOP_BY_HOP
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(name))
-        || head.has_token("connection", name)
+    HOP_BY_HOP.iter().any(|known| known.eq_ignore_ascii_case(name)) || head.has_token("connection", name)
 }
 
 #[cfg(test)]
@@ -156,26 +124,13 @@ mod tests {
 
     #[test]
     fn urls_are_split() {
-        let split = |url| {
-            PlainRequest::parse("GET", url)
-                .map(|request| (request.target.to_string(), request.path))
-        };
+        let split = |url| PlainRequest::parse("GET", url).map(|request| (request.target.to_string(), request.path));
         let is = |target: &str, path: &str| Some((target.to_owned(), path.to_owned()));
-        assert_eq!(
-            split("http://proxy.lab/a/@v/list?x=y"),
-            is("proxy.lab:80", "/a/@v/list?x=y")
-        );
+        assert_eq!(split("http://proxy.lab/a/@v/list?x=y"), is("proxy.lab:80", "/a/@v/list?x=y"));
         assert_eq!(split("HTTP://proxy.lab:8080"), is("proxy.lab:8080", "/"));
         assert_eq!(split("http://[::1]:8080?q"), is("[::1]:8080", "/?q"));
-        for wrong in [
-            "/a",
-            "https://proxy.lab/",
-            "http://",
-            "http:///a",
-            "http://user@proxy.lab/",
-            "ftp",
-            "日本語",
-        ] {
+        for wrong in ["/a", "https://proxy.lab/", "http://", "http:///a", "http://user@proxy.lab/", "ftp", "日本語"]
+        {
             assert!(split(wrong).is_none(), "{wrong}");
         }
     }

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::{setsockopt, sockopt};
-use tokio::io::{
-    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split,
-};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 
 use super::counts::Counters;
@@ -29,27 +27,17 @@ impl<'a> Down<'a> {
     /// For the connection `client`.
     pub(super) fn new(client: &TcpStream, shared: &'a Shared) -> io::Result<Self> {
         let socket = client.as_fd().try_clone_to_owned()?;
-        Ok(Self {
-            counters: &shared.counters,
-            cut: shared.config.cut,
-            socket,
-        })
+        Ok(Self { counters: &shared.counters, cut: shared.config.cut, socket })
     }
 
     /// Writes and flushes `bytes`, or as much of them as may pass, and then fails.
-    pub(super) async fn write<W: AsyncWrite + Unpin>(
-        &mut self,
-        writer: &mut W,
-        bytes: &[u8],
-    ) -> io::Result<()> {
+    pub(super) async fn write<W: AsyncWrite + Unpin>(&mut self, writer: &mut W, bytes: &[u8]) -> io::Result<()> {
         let Some(cut) = &mut self.cut else {
             self.counters.down(bytes.len());
             writer.write_all(bytes).await?;
             return writer.flush().await;
         };
-        let passing = usize::try_from(cut.after)
-            .unwrap_or(usize::MAX)
-            .min(bytes.len());
+        let passing = usize::try_from(cut.after).unwrap_or(usize::MAX).min(bytes.len());
         cut.after -= passing as u64;
         let (end, reset) = (cut.after == 0, cut.reset);
         self.counters.down(passing);
@@ -61,17 +49,11 @@ impl<'a> Down<'a> {
         if reset {
             self.reset_on_close()?;
         }
-        Err(io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "cut, as configured",
-        ))
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "cut, as configured"))
     }
 
     fn reset_on_close(&self) -> io::Result<()> {
-        let at_once = libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
+        let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
         setsockopt(&self.socket, sockopt::Linger, &at_once).map_err(io::Error::from)
     }
 }
@@ -156,18 +138,11 @@ where
     }
 }
 
-async fn exactly<R: AsyncBufRead + Unpin, S: Sink>(
-    reader: &mut R,
-    sink: &mut S,
-    mut left: u64,
-) -> io::Result<()> {
+async fn exactly<R: AsyncBufRead + Unpin, S: Sink>(reader: &mut R, sink: &mut S, mut left: u64) -> io::Result<()> {
     while left > 0 {
         let bytes = reader.fill_buf().await?;
         if bytes.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "closed inside a body",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed inside a body"));
         }
         let read = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         sink.put(&bytes[..read]).await?;
@@ -182,11 +157,7 @@ async fn chunks<R: AsyncBufRead + Unpin, S: Sink>(reader: &mut R, sink: &mut S) 
         let mut left = MAX_CHUNK_LINE;
         let size = required_line(reader, &mut left).await?;
         sink.put(&[&size[..], b"\r\n"].concat()).await?;
-        let digits = size
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default()
-            .trim_ascii();
+        let digits = size.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let size = std::str::from_utf8(digits)
             .ok()
             .filter(|digits| !digits.starts_with('+'))
@@ -212,10 +183,7 @@ async fn chunks<R: AsyncBufRead + Unpin, S: Sink>(reader: &mut R, sink: &mut S) 
     }
 }
 
-async fn required_line<R: AsyncBufRead + Unpin>(
-    reader: &mut R,
-    left: &mut usize,
-) -> io::Result<Vec<u8>> {
+async fn required_line<R: AsyncBufRead + Unpin>(reader: &mut R, left: &mut usize) -> io::Result<Vec<u8>> {
     let line = line(reader, left).await?;
     line.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "closed inside a chunked body"))
 }
@@ -234,9 +202,7 @@ mod tests {
     }
 
     fn forward(framed: Body, bytes: &[u8]) -> (io::Result<()>, Vec<u8>, usize) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut reader = bytes;
         let mut kept = Kept(Vec::new());
         let result = runtime.block_on(body(&mut reader, &mut kept, framed));
@@ -261,25 +227,10 @@ mod tests {
 
     #[test]
     fn broken_bodies_are_errors() {
-        for chunked in [
-            &b"3\r\nab"[..],
-            b"3\r\nabcd\r\n0\r\n\r\n",
-            b"x\r\n",
-            b"+3\r\nabc\r\n",
-            b"0\r\nT: v\r\n",
-            b"",
-        ] {
-            assert!(
-                forward(Body::Chunked, chunked).0.is_err(),
-                "{}",
-                chunked.escape_ascii()
-            );
+        for chunked in [&b"3\r\nab"[..], b"3\r\nabcd\r\n0\r\n\r\n", b"x\r\n", b"+3\r\nabc\r\n", b"0\r\nT: v\r\n", b""] {
+            assert!(forward(Body::Chunked, chunked).0.is_err(), "{}", chunked.escape_ascii());
         }
         assert!(forward(Body::Length(4), b"abc").0.is_err());
-        assert!(
-            forward(Body::Chunked, &vec![b'1'; MAX_CHUNK_LINE + 1])
-                .0
-                .is_err()
-        );
+        assert!(forward(Body::Chunked, &vec![b'1'; MAX_CHUNK_LINE + 1]).0.is_err());
     }
 }

@@ -63,14 +63,9 @@ async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
         };
         let Some(request) = Request::parse(&head) else {
             answer::send(&mut client, &shared.counters, 400, false).await?;
-            return Err(invalid(
-                "a request that is neither CONNECT host:port nor for an http:// URL",
-            ));
+            return Err(invalid("a request that is neither CONNECT host:port nor for an http:// URL"));
         };
-        shared.counters.request(
-            matches!(request, Request::Connect(_)),
-            &request.target().to_string(),
-        );
+        shared.counters.request(matches!(request, Request::Connect(_)), &request.target().to_string());
         sleep(shared.config.delay).await;
         match own_answer(&head, shared) {
             OwnAnswer::None => {}
@@ -90,9 +85,7 @@ async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
         match request {
             Request::Connect(target) => return tunnel(client, &target, &mut down, shared).await,
             Request::Plain(request) => {
-                if !plain::forward(&mut client, &head, &request, &mut kept, &mut down, shared)
-                    .await?
-                {
+                if !plain::forward(&mut client, &head, &request, &mut kept, &mut down, shared).await? {
                     return Ok(());
                 }
             }
@@ -115,9 +108,7 @@ async fn tunnel(
     };
     answer::established(&mut client, &shared.counters).await?;
     match &shared.config.mode {
-        ForwardMode::Intercept(how) => {
-            intercept::run(client, origin, &target.host, how, down, shared).await
-        }
+        ForwardMode::Intercept(how) => intercept::run(client, origin, &target.host, how, down, shared).await,
         _ => pump::both(client, origin, down).await,
     }
 }
@@ -146,9 +137,7 @@ fn own_answer(head: &Head, shared: &Shared) -> OwnAnswer {
 
 /// Whether a head carries these credentials (RFC 7617).
 fn carries(head: &Head, user: &str, password: &str) -> bool {
-    let given = head
-        .get("proxy-authorization")
-        .and_then(|value| value.split_once(' '));
+    let given = head.get("proxy-authorization").and_then(|value| value.split_once(' '));
     given.is_some_and(|(scheme, encoded)| {
         scheme.eq_ignore_ascii_case("basic")
             && BASE64_STANDARD
@@ -166,10 +155,7 @@ impl<'a> Request<'a> {
     fn parse(head: &'a Head) -> Option<Self> {
         let mut words = head.start.split(' ');
         let (method, url, version) = (words.next()?, words.next()?, words.next()?);
-        if words.next().is_some()
-            || !matches!(version, "HTTP/1.0" | "HTTP/1.1")
-            || method.is_empty()
-        {
+        if words.next().is_some() || !matches!(version, "HTTP/1.0" | "HTTP/1.1") || method.is_empty() {
             return None;
         }
         if method == "CONNECT" {

@@ -29,22 +29,17 @@ impl ServerThread {
             build()?
         };
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        _ = stopped => {}
-                        () = serve => {}
-                    }
-                });
-                // A name that is still being resolved must not keep the caller waiting.
-                runtime.shutdown_background();
-            })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    () = serve => {}
+                }
+            });
+            // A name that is still being resolved must not keep the caller waiting.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -15,9 +15,7 @@ pub enum GoClientError {
         name: String,
     },
     /// The toolchain is not on this machine and could not be had.
-    #[error(
-        "toolchain {name} could not be found: {reason}; to install it, run: GOTOOLCHAIN={name} go version"
-    )]
+    #[error("toolchain {name} could not be found: {reason}; to install it, run: GOTOOLCHAIN={name} go version")]
     Toolchain {
         /// The toolchain.
         name: String,

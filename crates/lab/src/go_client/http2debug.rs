@@ -49,13 +49,7 @@ impl Http2Debug {
     fn read_frame(&mut self, frame: &str) {
         let mut words = frame.split_ascii_whitespace();
         match words.next() {
-            Some("SETTINGS")
-                if words
-                    .next()
-                    .is_none_or(|word| !word.starts_with("flags=ACK")) =>
-            {
-                self.settings += 1
-            }
+            Some("SETTINGS") if words.next().is_none_or(|word| !word.starts_with("flags=ACK")) => self.settings += 1,
             Some("GOAWAY") => count(&mut self.goaway, error_code(words)),
             Some("RST_STREAM") => count(&mut self.rst_stream, error_code(words)),
             _ => {}
@@ -69,10 +63,7 @@ impl Http2Debug {
         self.retries += other.retries;
         self.failures += other.failures;
         self.settings += other.settings;
-        for (mine, theirs) in [
-            (&mut self.goaway, &other.goaway),
-            (&mut self.rst_stream, &other.rst_stream),
-        ] {
+        for (mine, theirs) in [(&mut self.goaway, &other.goaway), (&mut self.rst_stream, &other.rst_stream)] {
             for (code, count) in theirs {
                 *mine.entry(code.clone()).or_default() += count;
             }
@@ -82,16 +73,12 @@ impl Http2Debug {
 
 /// The value of `ErrCode=`, which comes before any text that the peer chose.
 fn error_code<'a>(mut words: impl Iterator<Item = &'a str>) -> &'a str {
-    words
-        .find_map(|word| word.strip_prefix("ErrCode="))
-        .unwrap_or("?")
+    words.find_map(|word| word.strip_prefix("ErrCode=")).unwrap_or("?")
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, code: &str) {
     let known = counts.len() < KINDS || counts.contains_key(code);
-    *counts
-        .entry(if known { code } else { "?" }.chars().take(40).collect())
-        .or_default() += 1;
+    *counts.entry(if known { code } else { "?" }.chars().take(40).collect()).or_default() += 1;
 }
 
 #[cfg(test)]
@@ -119,12 +106,7 @@ mod tests {
             "http2: Transport received HEADERS flags=END_HEADERS stream=1 len=49\n",
             "http2: Transport encoding header \":path\" = \"/example.com/m0008/@v/v1.0.0.mod\"\n",
         ));
-        let expected = Http2Debug {
-            connections: 1,
-            requests: 2,
-            settings: 1,
-            ..Http2Debug::default()
-        };
+        let expected = Http2Debug { connections: 1, requests: 2, settings: 1, ..Http2Debug::default() };
         assert_eq!(debug, expected);
     }
 
@@ -139,17 +121,8 @@ mod tests {
             "RoundTrip retrying after failure: stream error: stream ID 5; REFUSED_STREAM; received from peer\n",
             "RoundTrip failure: stream error: stream ID 7; INTERNAL_ERROR; received from peer\n",
         ));
-        assert_eq!(
-            debug.goaway,
-            BTreeMap::from([
-                ("NO_ERROR".to_owned(), 1),
-                ("ENHANCE_YOUR_CALM".to_owned(), 1)
-            ])
-        );
-        assert_eq!(
-            debug.rst_stream,
-            BTreeMap::from([("REFUSED_STREAM".to_owned(), 2), ("?".to_owned(), 1)])
-        );
+        assert_eq!(debug.goaway, BTreeMap::from([("NO_ERROR".to_owned(), 1), ("ENHANCE_YOUR_CALM".to_owned(), 1)]));
+        assert_eq!(debug.rst_stream, BTreeMap::from([("REFUSED_STREAM".to_owned(), 2), ("?".to_owned(), 1)]));
         assert_eq!((debug.retries, debug.failures), (1, 1));
     }
 
@@ -165,16 +138,11 @@ mod tests {
     fn kinds_of_codes_are_bounded() {
         let mut debug = Http2Debug::default();
         for n in 0..1000 {
-            debug.read_line(&format!(
-                "http2: Transport received RST_STREAM stream=5 len=4 ErrCode=UNKNOWN_{n}"
-            ));
+            debug.read_line(&format!("http2: Transport received RST_STREAM stream=5 len=4 ErrCode=UNKNOWN_{n}"));
         }
         assert_eq!(debug.rst_stream.values().sum::<u64>(), 1000);
         assert!(debug.rst_stream.len() <= KINDS + 1);
-        let mut sum = Http2Debug {
-            connections: 1,
-            ..Http2Debug::default()
-        };
+        let mut sum = Http2Debug { connections: 1, ..Http2Debug::default() };
         sum.add(&debug);
         assert_eq!((sum.connections, sum.rst_stream), (1, debug.rst_stream));
     }

@@ -58,11 +58,7 @@ pub(super) fn run(
     deadline: Duration,
     spawn: impl FnOnce(&mut Command) -> Result<Child, GoClientError>,
 ) -> Result<Run, GoClientError> {
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let start = Instant::now();
     let mut child = spawn(command)?;
     let stdout = child.stdout.take().map(read_aside);
@@ -70,42 +66,25 @@ pub(super) fn run(
     let group = Pid::from_raw(child.id().cast_signed());
 
     let exited = watch(group);
-    let in_time = exited
-        .recv_timeout(deadline.saturating_sub(start.elapsed()))
-        .is_ok();
+    let in_time = exited.recv_timeout(deadline.saturating_sub(start.elapsed())).is_ok();
     let wall = start.elapsed();
     // The child is not reaped yet, so its number cannot belong to another process or group.
     match killpg(group, Signal::SIGKILL) {
         Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => {}
         Err(errno) => {
-            return Err(GoClientError::system("killing a process group")(
-                errno.into(),
-            ));
+            return Err(GoClientError::system("killing a process group")(errno.into()));
         }
     }
-    let status = child
-        .wait()
-        .map_err(GoClientError::system("waiting for a process"))?;
-    let ended = if in_time {
-        Ended::Exited(status)
-    } else {
-        Ended::Killed
-    };
-    Ok(Run {
-        ended,
-        wall,
-        stdout: collect(stdout),
-        stderr: collect(stderr),
-    })
+    let status = child.wait().map_err(GoClientError::system("waiting for a process"))?;
+    let ended = if in_time { Ended::Exited(status) } else { Ended::Killed };
+    Ok(Run { ended, wall, stdout: collect(stdout), stderr: collect(stderr) })
 }
 
 /// Tells when the child has ended, without reaping it.
 fn watch(child: Pid) -> Receiver<()> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        while let Err(Errno::EINTR) =
-            waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
-        {}
+        while let Err(Errno::EINTR) = waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
         // Nobody listens any more after the deadline.
         let _ = tell.send(());
     });
@@ -123,10 +102,7 @@ fn read_aside(stream: impl Read + Send + 'static) -> Receiver<Stream> {
 fn collect(stream: Option<Receiver<Stream>>) -> Stream {
     stream
         .and_then(|stream| stream.recv_timeout(DRAIN).ok())
-        .unwrap_or_else(|| Stream {
-            truncated: true,
-            ..Stream::default()
-        })
+        .unwrap_or_else(|| Stream { truncated: true, ..Stream::default() })
 }
 
 /// Reads to the end, or to an error, which ends the stream too.
@@ -163,22 +139,14 @@ mod tests {
     fn sh(script: &str, deadline: Duration) -> Run {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        run(&mut command, deadline, |command| {
-            command
-                .spawn()
-                .map_err(GoClientError::system("starting sh"))
-        })
-        .unwrap()
+        run(&mut command, deadline, |command| command.spawn().map_err(GoClientError::system("starting sh"))).unwrap()
     }
 
     #[test]
     fn status_and_output_are_told() {
         let run = sh("echo out; echo err >&2; exit 3", Duration::from_secs(20));
         assert!(matches!(run.ended, Ended::Exited(status) if status.code() == Some(3)));
-        assert_eq!(
-            (run.stdout.text.as_str(), run.stderr.text.as_str()),
-            ("out\n", "err\n")
-        );
+        assert_eq!((run.stdout.text.as_str(), run.stderr.text.as_str()), ("out\n", "err\n"));
         assert!(!run.stdout.truncated);
     }
 
@@ -202,10 +170,8 @@ mod tests {
     fn gone(pid: i32) -> bool {
         (0..100).any(|_| {
             thread::sleep(Duration::from_millis(10));
-            std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
-                stat.rsplit_once(") ")
-                    .is_some_and(|(_, rest)| rest.starts_with('Z'))
-            })
+            std::fs::read_to_string(format!("/proc/{pid}/stat"))
+                .map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
         })
     }
 
@@ -223,9 +189,8 @@ mod tests {
     #[test]
     fn the_rest_of_a_long_line_is_not_taken_for_a_line() {
         let start = "x".repeat(usize::try_from(LINE).unwrap());
-        let stream = read_all(io::Cursor::new(
-            start + "http2: Transport creating client conn 0xc000480700 to 127.0.0.1:1\n",
-        ));
+        let stream =
+            read_all(io::Cursor::new(start + "http2: Transport creating client conn 0xc000480700 to 127.0.0.1:1\n"));
         assert_eq!(stream.http2, Http2Debug::default());
     }
 }

@@ -52,8 +52,7 @@ impl GoVersion {
 
     fn locate(&self) -> Result<PathBuf, GoClientError> {
         // An empty folder: no go.mod may have its say.
-        let folder = TempDir::with_prefix("goferry-go-")
-            .map_err(GoClientError::system("making a temporary folder"))?;
+        let folder = TempDir::with_prefix("goferry-go-").map_err(GoClientError::system("making a temporary folder"))?;
         let mut command = Command::new("go");
         command
             .args(["env", "GOROOT"])
@@ -62,27 +61,16 @@ impl GoVersion {
             .env_remove("GOROOT")
             .env_remove("GOFLAGS");
         let run = process::run(&mut command, LOCATE_DEADLINE, |command| {
-            command
-                .spawn()
-                .map_err(|source| GoClientError::NoGo { source })
+            command.spawn().map_err(|source| GoClientError::NoGo { source })
         })?;
-        let fail = |reason: String| GoClientError::Toolchain {
-            name: self.0.clone(),
-            reason,
-        };
+        let fail = |reason: String| GoClientError::Toolchain { name: self.0.clone(), reason };
         match run.ended {
             Ended::Exited(status) if status.success() => {}
             Ended::Exited(status) => {
-                return Err(fail(format!(
-                    "go env GOROOT: {status}: {}",
-                    run.stderr.text.trim()
-                )));
+                return Err(fail(format!("go env GOROOT: {status}: {}", run.stderr.text.trim())));
             }
             Ended::Killed => {
-                return Err(fail(format!(
-                    "go env GOROOT did not end within {} s",
-                    LOCATE_DEADLINE.as_secs()
-                )));
+                return Err(fail(format!("go env GOROOT did not end within {} s", LOCATE_DEADLINE.as_secs())));
             }
         }
         let goroot = PathBuf::from(run.stdout.text.trim());
@@ -100,15 +88,10 @@ impl GoVersion {
             return Ok(());
         }
         let file = goroot.join("VERSION");
-        let text =
-            fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         match text.lines().next() {
             Some(line) if line.split_whitespace().next() == Some(&self.0) => Ok(()),
-            other => Err(format!(
-                "{} says {:?}",
-                file.display(),
-                other.unwrap_or_default()
-            )),
+            other => Err(format!("{} says {:?}", file.display(), other.unwrap_or_default())),
         }
     }
 }
@@ -120,16 +103,12 @@ impl FromStr for GoVersion {
         let numbers = name.strip_prefix("go1.").is_some_and(|rest| {
             rest.starts_with(|c: char| c.is_ascii_digit())
                 && rest.len() <= 32
-                && rest
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
         });
         if numbers || name == "local" {
             return Ok(Self(name.to_owned()));
         }
-        Err(GoClientError::BadVersion {
-            name: name.chars().take(64).collect(),
-        })
+        Err(GoClientError::BadVersion { name: name.chars().take(64).collect() })
     }
 }
 
@@ -148,18 +127,7 @@ mod tests {
         for good in ["go1.21.13", "go1.27.3", "go1.28rc1", "local"] {
             assert_eq!(good.parse::<GoVersion>().unwrap().as_str(), good);
         }
-        for bad in [
-            "",
-            "1.27.3",
-            "go",
-            "go1.",
-            "go2.0",
-            "auto",
-            "path",
-            "go1.27.3; true",
-            "go1.x",
-            "go1.27 ",
-        ] {
+        for bad in ["", "1.27.3", "go", "go1.", "go2.0", "auto", "path", "go1.27.3; true", "go1.x", "go1.27 "] {
             assert!(bad.parse::<GoVersion>().is_err(), "{bad:?}");
         }
     }
@@ -168,25 +136,11 @@ mod tests {
     fn a_folder_that_holds_another_version_is_refused() {
         let folder = TempDir::new().unwrap();
         let version: GoVersion = "go1.27.3".parse().unwrap();
-        assert!(
-            version
-                .check(folder.path())
-                .unwrap_err()
-                .contains("is not there")
-        );
+        assert!(version.check(folder.path()).unwrap_err().contains("is not there"));
         fs::create_dir(folder.path().join("bin")).unwrap();
         fs::write(folder.path().join("bin/go"), "").unwrap();
-        fs::write(
-            folder.path().join("VERSION"),
-            "go1.27.30\ntime 2026-10-19T22:20:36Z\n",
-        )
-        .unwrap();
-        assert!(
-            version
-                .check(folder.path())
-                .unwrap_err()
-                .contains("go1.27.30")
-        );
+        fs::write(folder.path().join("VERSION"), "go1.27.30\ntime 2026-10-19T22:20:36Z\n").unwrap();
+        assert!(version.check(folder.path()).unwrap_err().contains("go1.27.30"));
         fs::write(folder.path().join("VERSION"), "go1.27.3\n").unwrap();
         version.check(folder.path()).unwrap();
     }

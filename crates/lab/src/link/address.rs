@@ -38,8 +38,7 @@ pub(super) fn client_setup(congestion: &str, v6: bool) -> String {
     if v6 {
         lines += &format!("addr add {CLIENT_V6}/128 dev {INTERFACE} nodad\n");
         for net in ["fd00:66:2::/64", "fd00:66:3::/64"] {
-            lines +=
-                &format!("route add {net} dev {INTERFACE} src {CLIENT_V6} congctl {congestion}\n");
+            lines += &format!("route add {net} dev {INTERFACE} src {CLIENT_V6} congctl {congestion}\n");
         }
     }
     lines
@@ -51,18 +50,12 @@ pub(super) fn server_setup(congestion: &str, v6: bool) -> String {
     lines += &format!("addr add {}/32 dev {INTERFACE}\n", server_v4(1));
     // A local route makes the whole prefix the machine's own: any of its addresses can be bound and answers.
     lines += "route add local 10.66.2.0/24 dev lo\n";
-    lines += &format!(
-        "route add 10.66.1.0/24 dev {INTERFACE} src {} congctl {congestion}\n",
-        server_v4(1)
-    );
+    lines += &format!("route add 10.66.1.0/24 dev {INTERFACE} src {} congctl {congestion}\n", server_v4(1));
     if v6 {
         for host in 1..=SERVER_V6_HOSTS {
             lines += &format!("addr add {}/128 dev {INTERFACE} nodad\n", server_v6(host));
         }
-        lines += &format!(
-            "route add fd00:66:1::/64 dev {INTERFACE} src {} congctl {congestion}\n",
-            server_v6(1)
-        );
+        lines += &format!("route add fd00:66:1::/64 dev {INTERFACE} src {} congctl {congestion}\n", server_v6(1));
     }
     lines
 }
@@ -70,7 +63,5 @@ pub(super) fn server_setup(congestion: &str, v6: bool) -> String {
 /// MTU 1500 and a transmit queue long enough that only the relay ever drops.
 fn common_setup(v6: bool) -> String {
     let quiet = if v6 { " addrgenmode none" } else { "" };
-    format!(
-        "link set lo up\nlink set {INTERFACE} mtu 1500 txqueuelen 10000{quiet}\nlink set {INTERFACE} up\n"
-    )
+    format!("link set lo up\nlink set {INTERFACE} mtu 1500 txqueuelen 10000{quiet}\nlink set {INTERFACE} up\n")
 }

@@ -152,11 +152,9 @@ impl LinkBuilder {
         let v6 = Path::new("/proc/net/if_inet6").exists();
         let congestion = &properties.congestion;
         let explain = |error| explain_congestion(error, congestion);
-        let (server, server_tun) =
-            Namespace::create("server", &server_setup(congestion, v6), &[]).map_err(explain)?;
+        let (server, server_tun) = Namespace::create("server", &server_setup(congestion, v6), &[]).map_err(explain)?;
         let (client, client_tun) =
-            Namespace::create("client", &client_setup(congestion, v6), &overrides)
-                .map_err(explain)?;
+            Namespace::create("client", &client_setup(congestion, v6), &overrides).map_err(explain)?;
         let (server_tun, client_tun) = (Arc::new(server_tun), Arc::new(client_tun));
 
         let control = Arc::new(Control::default());
@@ -166,8 +164,7 @@ impl LinkBuilder {
         let mut stops = Vec::new();
         let mut relays = Vec::new();
         for direction in [Direction::ToClient, Direction::ToServer] {
-            let (ours, theirs) =
-                UnixStream::pair().map_err(LinkError::system("making a socket pair"))?;
+            let (ours, theirs) = UnixStream::pair().map_err(LinkError::system("making a socket pair"))?;
             let (from, to) = match direction {
                 Direction::ToClient => (&server_tun, &client_tun),
                 Direction::ToServer => (&client_tun, &server_tun),
@@ -192,44 +189,20 @@ impl LinkBuilder {
             stops.push(ours);
             relays.push(thread);
         }
-        Ok(Link {
-            properties,
-            client,
-            server,
-            control,
-            stops,
-            relays,
-            v6,
-            _files: files,
-        })
+        Ok(Link { properties, client, server, control, stops, relays, v6, _files: files })
     }
 
     fn properties(&self) -> Result<Properties, LinkError> {
         if self.rtt > MAX_RTT {
-            return Err(out_of_range(
-                "the RTT",
-                format!("{:?}", self.rtt),
-                "at most 60 s",
-            ));
+            return Err(out_of_range("the RTT", format!("{:?}", self.rtt), "at most 60 s"));
         }
-        if let Some(rate) = self
-            .rate_bits
-            .filter(|rate| !(MIN_RATE..=MAX_RATE).contains(rate))
-        {
-            return Err(out_of_range(
-                "the rate",
-                format!("{rate} bit/s"),
-                "8 kbit/s to 100 Gbit/s",
-            ));
+        if let Some(rate) = self.rate_bits.filter(|rate| !(MIN_RATE..=MAX_RATE).contains(rate)) {
+            return Err(out_of_range("the rate", format!("{rate} bit/s"), "8 kbit/s to 100 Gbit/s"));
         }
         check_probability(self.loss)?;
         check_probability(self.loss_to_server)?;
         let name = &self.congestion;
-        if name.is_empty()
-            || name.len() > 15
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        if name.is_empty() || name.len() > 15 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         {
             return Err(out_of_range(
                 "the congestion control",
@@ -241,48 +214,29 @@ impl LinkBuilder {
         let queue_bytes = match self.queue {
             Queue::Default => bdp.max(LEAST_QUEUE),
             Queue::Bytes(bytes) => bytes,
-            Queue::Bdp(products) if products > 0.0 && products <= 1000.0 => {
-                ((bdp as f64 * products) as u64).max(1500)
-            }
+            Queue::Bdp(products) if products > 0.0 && products <= 1000.0 => ((bdp as f64 * products) as u64).max(1500),
             Queue::Bdp(products) => {
-                return Err(out_of_range(
-                    "the queue",
-                    format!("{products} BDP"),
-                    "above 0 and at most 1000",
-                ));
+                return Err(out_of_range("the queue", format!("{products} BDP"), "above 0 and at most 1000"));
             }
         };
-        Ok(Properties {
-            rtt: self.rtt,
-            rate_bits: self.rate_bits,
-            queue_bytes,
-            congestion: name.clone(),
-        })
+        Ok(Properties { rtt: self.rtt, rate_bits: self.rate_bits, queue_bytes, congestion: name.clone() })
     }
 
     /// Writes the files that the client sees in place of the machine's. They live as long as the folder that is returned.
     fn overrides(&self) -> Result<(Option<TempDir>, Vec<Override>), LinkError> {
-        let wanted: Vec<_> = [
-            ("/etc/resolv.conf", &self.resolv_conf),
-            ("/etc/hosts", &self.hosts),
-        ]
-        .into_iter()
-        .filter_map(|(target, text)| Some((Path::new(target), text.as_ref()?)))
-        .collect();
+        let wanted: Vec<_> = [("/etc/resolv.conf", &self.resolv_conf), ("/etc/hosts", &self.hosts)]
+            .into_iter()
+            .filter_map(|(target, text)| Some((Path::new(target), text.as_ref()?)))
+            .collect();
         if wanted.is_empty() {
             return Ok((None, Vec::new()));
         }
-        let folder = TempDir::with_prefix("goferry-link-")
-            .map_err(LinkError::system("making a temporary folder"))?;
+        let folder = TempDir::with_prefix("goferry-link-").map_err(LinkError::system("making a temporary folder"))?;
         let mut overrides = Vec::new();
         for (number, (target, text)) in wanted.into_iter().enumerate() {
             let source = folder.path().join(number.to_string());
-            fs::write(&source, text)
-                .map_err(LinkError::system("writing a file for the client side"))?;
-            overrides.push(Override {
-                target: target.to_owned(),
-                source,
-            });
+            fs::write(&source, text).map_err(LinkError::system("writing a file for the client side"))?;
+            overrides.push(Override { target: target.to_owned(), source });
         }
         Ok((Some(folder), overrides))
     }
@@ -293,11 +247,7 @@ pub(super) fn check_probability(loss: f64) -> Result<f64, LinkError> {
     if (0.0..=1.0).contains(&loss) {
         return Ok(loss);
     }
-    Err(out_of_range(
-        "the loss",
-        loss.to_string(),
-        "a probability from 0 to 1",
-    ))
+    Err(out_of_range("the loss", loss.to_string(), "a probability from 0 to 1"))
 }
 
 fn out_of_range(what: &'static str, value: String, range: &'static str) -> LinkError {
@@ -307,13 +257,8 @@ fn out_of_range(what: &'static str, value: String, range: &'static str) -> LinkE
 /// `ip` answers "Invalid argument" to a congestion control that the kernel does not have; this says what is meant.
 fn explain_congestion(error: LinkError, name: &str) -> LinkError {
     let available = available_congestion();
-    if matches!(error, LinkError::Ip { .. })
-        && !available.split_whitespace().any(|other| other == name)
-    {
-        return LinkError::Congestion {
-            name: name.to_owned(),
-            available,
-        };
+    if matches!(error, LinkError::Ip { .. }) && !available.split_whitespace().any(|other| other == name) {
+        return LinkError::Congestion { name: name.to_owned(), available };
     }
     error
 }
@@ -329,10 +274,7 @@ mod tests {
     #[test]
     fn values_out_of_range_are_named() {
         let new = LinkBuilder::new;
-        assert_eq!(
-            refused(new().loss(1.5)),
-            "the loss of the link is 1.5: it must be a probability from 0 to 1"
-        );
+        assert_eq!(refused(new().loss(1.5)), "the loss of the link is 1.5: it must be a probability from 0 to 1");
         assert!(refused(new().loss_to_server(f64::NAN)).contains("NaN"));
         assert!(refused(new().rate_bits(1)).contains("8 kbit/s"));
         assert!(refused(new().rtt(Duration::from_secs(61))).contains("at most 60 s"));
@@ -349,9 +291,6 @@ mod tests {
         assert_eq!(queue(fast().queue_bdp(0.5)), 625_000);
         assert_eq!(queue(fast().queue_bytes(9000)), 9000);
         assert_eq!(queue(LinkBuilder::new().rate_bits(1_000_000)), 65_536);
-        assert_eq!(
-            queue(LinkBuilder::new().rate_bits(8_000).queue_bdp(0.1)),
-            1500
-        );
+        assert_eq!(queue(LinkBuilder::new().rate_bits(8_000).queue_bdp(0.1)), 1500);
     }
 }

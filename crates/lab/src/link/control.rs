@@ -88,10 +88,7 @@ impl Control {
             return true;
         }
         let mode = self.ipv6.load(Ordering::Relaxed);
-        matches!(
-            (mode, kind),
-            (ALL, Kind::V6Control | Kind::V6Data) | (DATA, Kind::V6Data)
-        )
+        matches!((mode, kind), (ALL, Kind::V6Control | Kind::V6Data) | (DATA, Kind::V6Data))
     }
 
     /// Whether a packet that is already on its way is swallowed at its end.
@@ -159,17 +156,9 @@ mod tests {
         let control = Control::default();
         assert!(!control.swallows(Kind::V6Data));
         control.set_ipv6(Ipv6Mode::SwallowData);
-        assert!(
-            control.swallows(Kind::V6Data)
-                && !control.swallows(Kind::V6Control)
-                && !control.swallows(Kind::Other)
-        );
+        assert!(control.swallows(Kind::V6Data) && !control.swallows(Kind::V6Control) && !control.swallows(Kind::Other));
         control.set_ipv6(Ipv6Mode::SwallowAll);
-        assert!(
-            control.swallows(Kind::V6Data)
-                && control.swallows(Kind::V6Control)
-                && !control.swallows(Kind::Other)
-        );
+        assert!(control.swallows(Kind::V6Data) && control.swallows(Kind::V6Control) && !control.swallows(Kind::Other));
         control.set_ipv6(Ipv6Mode::Pass);
         control.set_blackhole(true);
         assert!(control.swallows(Kind::Other));

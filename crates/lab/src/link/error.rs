@@ -45,9 +45,7 @@ pub enum LinkError {
         range: &'static str,
     },
     /// The kernel does not have this congestion control.
-    #[error(
-        "congestion control {name:?} is not in this kernel, which has: {available}; try: modprobe tcp_{name}"
-    )]
+    #[error("congestion control {name:?} is not in this kernel, which has: {available}; try: modprobe tcp_{name}")]
     Congestion {
         /// What was asked for.
         name: String,

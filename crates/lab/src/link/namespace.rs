@@ -33,22 +33,14 @@ pub(super) struct Namespace {
 
 impl Namespace {
     /// Makes the namespaces, configures the network with the lines `setup` for `ip -batch`, and returns the TUN interface.
-    pub(super) fn create(
-        side: &'static str,
-        setup: &str,
-        overrides: &[Override],
-    ) -> Result<(Self, File), LinkError> {
+    pub(super) fn create(side: &'static str, setup: &str, overrides: &[Override]) -> Result<(Self, File), LinkError> {
         on_a_thread(side, || {
             unshare(CloneFlags::CLONE_NEWNET).map_err(forbidden("network"))?;
             let tun = sys::open_tun(INTERFACE).map_err(|source| LinkError::Tun { source })?;
             configure(side, setup)?;
             let net = File::open("/proc/thread-self/ns/net")
                 .map_err(LinkError::system("opening /proc/thread-self/ns/net"))?;
-            let mount = if overrides.is_empty() {
-                None
-            } else {
-                Some(private_files(overrides)?)
-            };
+            let mount = if overrides.is_empty() { None } else { Some(private_files(overrides)?) };
             Ok((Self { side, net, mount }, tun))
         })
     }
@@ -66,32 +58,23 @@ impl Namespace {
         if let Some(files) = &self.mount {
             // A thread that shares its working directory with others may not change its mount namespace (setns(2)), and one
             // that does change it finds itself at the root.
-            let directory =
-                env::current_dir().map_err(LinkError::system("reading the working directory"))?;
+            let directory = env::current_dir().map_err(LinkError::system("reading the working directory"))?;
             unshare(CloneFlags::CLONE_FS).map_err(forbidden("mount"))?;
             setns(files, CloneFlags::CLONE_NEWNS).map_err(forbidden("mount"))?;
-            env::set_current_dir(directory)
-                .map_err(LinkError::system("going back to the working directory"))?;
+            env::set_current_dir(directory).map_err(LinkError::system("going back to the working directory"))?;
         }
         setns(&self.net, CloneFlags::CLONE_NEWNET).map_err(forbidden("network"))
     }
 }
 
 /// Runs `work` on a thread of its own, because what it does to its thread cannot be undone.
-fn on_a_thread<T: Send>(
-    side: &str,
-    work: impl FnOnce() -> Result<T, LinkError> + Send,
-) -> Result<T, LinkError> {
+fn on_a_thread<T: Send>(side: &str, work: impl FnOnce() -> Result<T, LinkError> + Send) -> Result<T, LinkError> {
     thread::scope(|scope| {
         let handle = thread::Builder::new()
             .name(format!("link-{side}"))
             .spawn_scoped(scope, work)
-            .map_err(LinkError::system(
-                "starting a thread for a side of the link",
-            ))?;
-        handle
-            .join()
-            .unwrap_or_else(|payload| panic::resume_unwind(payload))
+            .map_err(LinkError::system("starting a thread for a side of the link"))?;
+        handle.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
     })
 }
 
@@ -99,42 +82,20 @@ fn on_a_thread<T: Send>(
 fn private_files(overrides: &[Override]) -> Result<File, LinkError> {
     unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).map_err(forbidden("mount"))?;
     // Nothing that is mounted here may spread to the machine.
-    mount(
-        None::<&Path>,
-        "/",
-        None::<&Path>,
-        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
-        None::<&Path>,
-    )
-    .map_err(|errno| LinkError::System {
-        what: "making / private",
-        source: errno.into(),
-    })?;
+    mount(None::<&Path>, "/", None::<&Path>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&Path>)
+        .map_err(|errno| LinkError::System { what: "making / private", source: errno.into() })?;
     for Override { target, source } in overrides {
-        mount(
-            Some(source.as_path()),
-            target.as_path(),
-            None::<&Path>,
-            MsFlags::MS_BIND,
-            None::<&Path>,
-        )
-        .map_err(|errno| LinkError::Override {
-            path: target.clone(),
-            source: errno.into(),
-        })?;
+        mount(Some(source.as_path()), target.as_path(), None::<&Path>, MsFlags::MS_BIND, None::<&Path>)
+            .map_err(|errno| LinkError::Override { path: target.clone(), source: errno.into() })?;
     }
-    File::open("/proc/thread-self/ns/mnt")
-        .map_err(LinkError::system("opening /proc/thread-self/ns/mnt"))
+    File::open("/proc/thread-self/ns/mnt").map_err(LinkError::system("opening /proc/thread-self/ns/mnt"))
 }
 
 /// Feeds `lines` to `ip -batch` in the namespace of the calling thread.
 fn configure(side: &'static str, lines: &str) -> Result<(), LinkError> {
     let ip_missing = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => LinkError::NoIproute2,
-        _ => LinkError::System {
-            what: "running ip",
-            source: error,
-        },
+        _ => LinkError::System { what: "running ip", source: error },
     };
     let mut ip = Command::new("ip")
         .args(["-batch", "-"])
@@ -144,39 +105,21 @@ fn configure(side: &'static str, lines: &str) -> Result<(), LinkError> {
         .spawn()
         .map_err(ip_missing)?;
     // Short enough for the pipe. Where `ip` ends early, its message below says why.
-    let written = ip
-        .stdin
-        .take()
-        .map(|mut stdin| stdin.write_all(lines.as_bytes()));
-    let output = ip
-        .wait_with_output()
-        .map_err(LinkError::system("waiting for ip"))?;
+    let written = ip.stdin.take().map(|mut stdin| stdin.write_all(lines.as_bytes()));
+    let output = ip.wait_with_output().map_err(LinkError::system("waiting for ip"))?;
     if output.status.success() && matches!(written, Some(Ok(()))) {
         return Ok(());
     }
-    let mut message: String = String::from_utf8_lossy(&output.stderr)
-        .chars()
-        .take(2000)
-        .collect();
-    if let Some(line) =
-        failed_line(&message).and_then(|number| lines.lines().nth(number.checked_sub(1)?))
-    {
+    let mut message: String = String::from_utf8_lossy(&output.stderr).chars().take(2000).collect();
+    if let Some(line) = failed_line(&message).and_then(|number| lines.lines().nth(number.checked_sub(1)?)) {
         message = format!("{} (the line was: {line})", message.trim());
     }
-    Err(LinkError::Ip {
-        side,
-        message: message.trim().to_owned(),
-    })
+    Err(LinkError::Ip { side, message: message.trim().to_owned() })
 }
 
 /// The number in `Command failed -:7`, which ends what `ip -batch -` says.
 fn failed_line(message: &str) -> Option<usize> {
-    message
-        .rsplit_once("Command failed -:")?
-        .1
-        .trim()
-        .parse()
-        .ok()
+    message.rsplit_once("Command failed -:")?.1.trim().parse().ok()
 }
 
 /// The congestion controls of this kernel, as it lists them.
@@ -188,14 +131,8 @@ pub(super) fn available_congestion() -> String {
 
 fn forbidden(what: &'static str) -> impl FnOnce(nix::Error) -> LinkError {
     move |errno| match errno {
-        nix::Error::EPERM => LinkError::Forbidden {
-            what,
-            source: errno.into(),
-        },
-        _ => LinkError::System {
-            what: "making or entering a namespace",
-            source: errno.into(),
-        },
+        nix::Error::EPERM => LinkError::Forbidden { what, source: errno.into() },
+        _ => LinkError::System { what: "making or entering a namespace", source: errno.into() },
     }
 }
 
@@ -205,10 +142,7 @@ mod tests {
 
     #[test]
     fn the_failed_line_is_found() {
-        assert_eq!(
-            failed_line("Error: Nexthop has invalid gateway.\nCommand failed -:7\n"),
-            Some(7)
-        );
+        assert_eq!(failed_line("Error: Nexthop has invalid gateway.\nCommand failed -:7\n"), Some(7));
         assert_eq!(failed_line("Command failed -:x"), None);
         assert_eq!(failed_line(""), None);
     }

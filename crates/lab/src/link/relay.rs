@@ -128,14 +128,10 @@ impl Relay {
 
     /// Waits for a packet, for `timeout`, or for the end. `false` is the end.
     fn wait(&self, timeout: Option<Duration>) -> bool {
-        let mut fds = [
-            PollFd::new(self.from.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.stop.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds =
+            [PollFd::new(self.from.as_fd(), PollFlags::POLLIN), PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut fds, timeout.map(TimeSpec::from_duration), None) {
-            Ok(_) | Err(nix::Error::EINTR) => {
-                fds[1].revents().is_none_or(|events| events.is_empty())
-            }
+            Ok(_) | Err(nix::Error::EINTR) => fds[1].revents().is_none_or(|events| events.is_empty()),
             Err(_) => false,
         }
     }

@@ -31,13 +31,7 @@ pub(super) struct Shaper {
 
 impl Shaper {
     pub(super) fn new(delay: Duration, rate: Option<u64>, queue_bytes: u64, seed: u64) -> Self {
-        Self {
-            delay,
-            rate,
-            queue_bytes,
-            random: Random::new(seed),
-            free_at: None,
-        }
+        Self { delay, rate, queue_bytes, random: Random::new(seed), free_at: None }
     }
 
     /// Decides about a packet of `bytes` bytes that is offered `now`, where `loss` is the probability that it is lost.
@@ -123,10 +117,7 @@ mod tests {
         // 12 Mbit/s: 1500 bytes take a millisecond.
         let mut shaper = Shaper::new(10 * MS, Some(12_000_000), 1 << 20, 1);
         for n in 1..=5 {
-            assert_eq!(
-                arrival(shaper.offer(start, 1500, 0.0), start),
-                10 * MS + n * MS
-            );
+            assert_eq!(arrival(shaper.offer(start, 1500, 0.0), start), 10 * MS + n * MS);
         }
         // After a pause the wire is free again.
         let later = start + 100 * MS;
@@ -138,18 +129,9 @@ mod tests {
         let start = Instant::now();
         let mut shaper = Shaper::new(MS, Some(12_000_000), 4500, 1);
         let fates: Vec<_> = (0..6).map(|_| shaper.offer(start, 1500, 0.0)).collect();
-        assert_eq!(
-            fates
-                .iter()
-                .filter(|fate| **fate == Fate::QueueFull)
-                .count(),
-            3
-        );
+        assert_eq!(fates.iter().filter(|fate| **fate == Fate::QueueFull).count(), 3);
         assert!(matches!(fates[2], Fate::Arrives(_)));
-        assert!(matches!(
-            shaper.offer(start + MS, 1500, 0.0),
-            Fate::Arrives(_)
-        ));
+        assert!(matches!(shaper.offer(start + MS, 1500, 0.0), Fate::Arrives(_)));
         let mut tiny = Shaper::new(MS, Some(12_000_000), 100, 1);
         assert!(matches!(tiny.offer(start, 1500, 0.0), Fate::Arrives(_)));
     }
@@ -159,9 +141,7 @@ mod tests {
         let start = Instant::now();
         let run = |seed| -> Vec<Fate> {
             let mut shaper = Shaper::new(MS, None, 0, seed);
-            (0..20_000)
-                .map(|_| shaper.offer(start, 1500, 0.01))
-                .collect()
+            (0..20_000).map(|_| shaper.offer(start, 1500, 0.01)).collect()
         };
         let lost = run(7).iter().filter(|fate| **fate == Fate::Lost).count();
         assert!((150..=250).contains(&lost), "{lost} of 20000 lost at 1 %");

@@ -31,10 +31,7 @@ pub(super) fn open_tun(name: &str) -> io::Result<File> {
         rest: [0; 22],
     };
     if name.len() >= NAME_SIZE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "an interface name has at most 15 bytes",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an interface name has at most 15 bytes"));
     }
     request.name[..name.len()].copy_from_slice(name.as_bytes());
     let file = OpenOptions::new()

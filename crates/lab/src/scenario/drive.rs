@@ -31,16 +31,9 @@ pub struct Driven {
 ///
 /// # Errors
 /// When the scenario or the go command cannot be started. That go fails or hangs is a result.
-pub fn drive(
-    scenario: &Scenario,
-    version: GoVersion,
-    deadline: Duration,
-) -> Result<Driven, DriveError> {
+pub fn drive(scenario: &Scenario, version: GoVersion, deadline: Duration) -> Result<Driven, DriveError> {
     let running = start_on_link(scenario)?;
     let run = running.run_go(&running.go_client(version).deadline(deadline))?;
-    let seen = running
-        .origin()
-        .map(|origin| origin.snapshot())
-        .unwrap_or_default();
+    let seen = running.origin().map(|origin| origin.snapshot()).unwrap_or_default();
     Ok(Driven { run, seen })
 }

@@ -16,16 +16,12 @@ pub(super) const DNS: u8 = 53;
 /// Global IPv6 addresses (of the range for documentation, RFC 3849) beside the link's unique local ones: clients prefer
 /// IPv4 to those (RFC 6724 section 2.1), and a broken IPv6 would never be tried.
 const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x66, 1, 0, 0, 0, 1);
-pub(super) const ORIGIN_V6: Ipv6Addr =
-    Ipv6Addr::new(0x2001, 0xdb8, 0x66, 2, 0, 0, 0, ORIGIN as u16);
+pub(super) const ORIGIN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x66, 2, 0, 0, 0, ORIGIN as u16);
 
 /// The link, with the names that the client finds in its hosts file.
 pub(super) fn link_builder(scenario: &Scenario) -> LinkBuilder {
     let spec = scenario.link;
-    let mut builder = Link::builder()
-        .rtt(spec.rtt)
-        .loss(spec.loss)
-        .congestion(spec.congestion);
+    let mut builder = Link::builder().rtt(spec.rtt).loss(spec.loss).congestion(spec.congestion);
     if let Some(rate) = spec.rate_bits {
         builder = builder.rate_bits(rate);
     }
@@ -45,9 +41,7 @@ pub(super) fn link_builder(scenario: &Scenario) -> LinkBuilder {
     for host in scenario.swallowed_hosts {
         name(SILENT_V4.into(), host);
     }
-    builder
-        .client_hosts(&hosts)
-        .client_resolv_conf(&format!("nameserver {}\n", server_v4(DNS)))
+    builder.client_hosts(&hosts).client_resolv_conf(&format!("nameserver {}\n", server_v4(DNS)))
 }
 
 /// Gives both sides of the link a global IPv6 address.
@@ -65,9 +59,7 @@ pub(super) fn add_global_ipv6(link: &Link) -> Result<(), ScenarioError> {
         link.server_output(ip(&["route", "add", &client, "src", &origin]).stdin(Stdio::null()))?,
     ];
     match outputs.iter().find(|output| !output.status.success()) {
-        Some(failed) => Err(ScenarioError::NoIpv6(
-            String::from_utf8_lossy(&failed.stderr).trim().to_owned(),
-        )),
+        Some(failed) => Err(ScenarioError::NoIpv6(String::from_utf8_lossy(&failed.stderr).trim().to_owned())),
         None => Ok(()),
     }
 }

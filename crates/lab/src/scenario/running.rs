@@ -109,14 +109,8 @@ pub fn start_on_link(scenario: &Scenario) -> Result<Running, ScenarioError> {
     }
     if scenario.goproxy.contains("{empty}") {
         let address = SocketAddr::new(link.server_addr_of(EMPTY), port);
-        let answers = Answers {
-            status: vec![(Which::ALL, 404)],
-            ..Answers::default()
-        };
-        let behaviour = Behaviour {
-            answers,
-            ..Behaviour::default()
-        };
+        let answers = Answers { status: vec![(Which::ALL, 404)], ..Answers::default() };
+        let behaviour = Behaviour { answers, ..Behaviour::default() };
         others.push(link.in_server(|| setup.origin(behaviour, &hosts, address))??);
     }
     let mut dns = None;
@@ -129,9 +123,8 @@ pub fn start_on_link(scenario: &Scenario) -> Result<Running, ScenarioError> {
     let forward_address = SocketAddr::new(link.server_addr_of(FORWARD), FORWARD_PORT);
     let mut forward = None;
     if let Some(config) = setup.forward(address)? {
-        let proxy = link.in_server(|| {
-            TcpListener::bind(forward_address).and_then(|tcp| ForwardProxy::start(tcp, config))
-        })?;
+        let proxy =
+            link.in_server(|| TcpListener::bind(forward_address).and_then(|tcp| ForwardProxy::start(tcp, config)))?;
         forward = Some(proxy.map_err(ScenarioError::system("start the forward proxy"))?);
     }
     if scenario.forward != Forward::None {
@@ -139,17 +132,8 @@ pub fn start_on_link(scenario: &Scenario) -> Result<Running, ScenarioError> {
         setup.set("HTTP_PROXY", format!("http://{forward_address}"));
     }
     let scheme = setup.scheme();
-    setup.set_goproxy(
-        &format!("{scheme}://{ORIGIN_HOST}"),
-        &format!("{scheme}://{EMPTY_HOST}"),
-    );
-    setup.finish(Servers {
-        origin,
-        others,
-        forward,
-        dns,
-        link: Some(link),
-    })
+    setup.set_goproxy(&format!("{scheme}://{ORIGIN_HOST}"), &format!("{scheme}://{EMPTY_HOST}"));
+    setup.finish(Servers { origin, others, forward, dns, link: Some(link) })
 }
 
 /// Makes `scenario` real on this machine's loopback: the origin listens on `listen`.
@@ -162,10 +146,7 @@ pub fn start_local(scenario: &Scenario, listen: SocketAddr) -> Result<Running, S
         (scenario.forward != Forward::None, "a forward proxy"),
         (scenario.names != Names::Hosts, "a DNS server"),
         (scenario.ipv6.is_some(), "broken IPv6"),
-        (
-            !scenario.swallowed_hosts.is_empty(),
-            "a host that does not answer",
-        ),
+        (!scenario.swallowed_hosts.is_empty(), "a host that does not answer"),
         (scenario.goproxy.contains("{empty}"), "a second proxy"),
         (scenario.link.loss > 0.0, "packet loss"),
         (scenario.link.rate_bits.is_some(), "a thin link"),
@@ -187,13 +168,7 @@ pub fn start_local(scenario: &Scenario, listen: SocketAddr) -> Result<Running, S
     }
     let url = format!("{}://{address}", setup.scheme());
     setup.set_goproxy(&url, &url);
-    setup.finish(Servers {
-        origin,
-        others: Vec::new(),
-        forward: None,
-        dns: None,
-        link: None,
-    })
+    setup.finish(Servers { origin, others: Vec::new(), forward: None, dns: None, link: None })
 }
 
 impl Running {
@@ -256,10 +231,7 @@ impl Running {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn run_go(
-        &self,
-        client: &GoClient,
-    ) -> Result<crate::go_client::GoRun, crate::go_client::GoClientError> {
+    pub fn run_go(&self, client: &GoClient) -> Result<crate::go_client::GoRun, crate::go_client::GoClientError> {
         match &self.link {
             Some(link) => client.run_on(link),
             None => client.run(),
@@ -288,8 +260,7 @@ struct Setup<'a> {
 
 impl<'a> Setup<'a> {
     fn new(scenario: &'a Scenario) -> Result<Self, ScenarioError> {
-        let files =
-            TempDir::with_prefix("goferry-lab-").map_err(ScenarioError::system("make a folder"))?;
+        let files = TempDir::with_prefix("goferry-lab-").map_err(ScenarioError::system("make a folder"))?;
         let universe = Arc::new(scenario.universe.build());
         let project = files.path().join("project");
         std::fs::create_dir(&project)
@@ -300,14 +271,7 @@ impl<'a> Setup<'a> {
             Forward::Intercepts(_) => Some(Arc::new(Authority::new("Lab Inspection Root")?)),
             _ => None,
         };
-        let mut setup = Self {
-            scenario,
-            universe,
-            authority,
-            inspection,
-            files,
-            env: BTreeMap::new(),
-        };
+        let mut setup = Self { scenario, universe, authority, inspection, files, env: BTreeMap::new() };
         let certificates = setup.write_certificates()?;
         setup.set("SSL_CERT_FILE", certificates.to_string_lossy().into_owned());
         setup.set("GOSUMDB", "off".to_owned());
@@ -318,10 +282,7 @@ impl<'a> Setup<'a> {
     /// One file with every authority that the client trusts.
     fn write_certificates(&self) -> Result<PathBuf, ScenarioError> {
         let file: &Path = &self.files.path().join("authorities.pem");
-        let inspection = self
-            .inspection
-            .as_ref()
-            .map_or("", |authority| authority.pem());
+        let inspection = self.inspection.as_ref().map_or("", |authority| authority.pem());
         std::fs::write(file, format!("{}{inspection}", self.authority.pem()))
             .map_err(ScenarioError::system("write the authorities"))?;
         Ok(file.to_owned())
@@ -332,44 +293,22 @@ impl<'a> Setup<'a> {
     }
 
     fn set_goproxy(&mut self, origin: &str, empty: &str) {
-        let list = self
-            .scenario
-            .goproxy
-            .replace("{origin}", origin)
-            .replace("{empty}", empty);
+        let list = self.scenario.goproxy.replace("{origin}", origin).replace("{empty}", empty);
         self.set("GOPROXY", list);
     }
 
     fn scheme(&self) -> &'static str {
-        if matches!(self.scenario.behaviour.transport, Transport::Plain) {
-            "http"
-        } else {
-            "https"
-        }
+        if matches!(self.scenario.behaviour.transport, Transport::Plain) { "http" } else { "https" }
     }
 
     fn port(&self) -> u16 {
         if self.scheme() == "http" { 80 } else { 443 }
     }
 
-    fn origin(
-        &self,
-        behaviour: Behaviour,
-        hosts: &[&str],
-        address: SocketAddr,
-    ) -> Result<OriginHandle, ScenarioError> {
-        let listener =
-            TcpListener::bind(address).map_err(ScenarioError::system("listen as the origin"))?;
-        let identity = Identity {
-            authority: &self.authority,
-            hosts,
-        };
-        Ok(Origin::start(
-            behaviour,
-            Arc::clone(&self.universe),
-            Some(identity),
-            listener,
-        )?)
+    fn origin(&self, behaviour: Behaviour, hosts: &[&str], address: SocketAddr) -> Result<OriginHandle, ScenarioError> {
+        let listener = TcpListener::bind(address).map_err(ScenarioError::system("listen as the origin"))?;
+        let identity = Identity { authority: &self.authority, hosts };
+        Ok(Origin::start(behaviour, Arc::clone(&self.universe), Some(identity), listener)?)
     }
 
     /// The forward proxy's configuration, unless there is none, or none that lives.
@@ -377,13 +316,10 @@ impl<'a> Setup<'a> {
         let config = match (self.scenario.forward, &self.inspection) {
             (Forward::None | Forward::Dead, _) | (Forward::Intercepts(_), None) => return Ok(None),
             (Forward::Connect, _) => ForwardConfig::new(ForwardMode::Connect),
-            (Forward::AsksCredentials, _) => {
-                ForwardConfig::new(ForwardMode::Connect).credentials("lab", "secret")
-            }
+            (Forward::AsksCredentials, _) => ForwardConfig::new(ForwardMode::Connect).credentials("lab", "secret"),
             (Forward::Refuses(status), _) => ForwardConfig::new(ForwardMode::Refuse(status)),
             (Forward::Intercepts(alpn), Some(inspection)) => {
-                let intercept =
-                    Intercept::new(Arc::clone(inspection), self.authority.roots()).alpn(alpn);
+                let intercept = Intercept::new(Arc::clone(inspection), self.authority.roots()).alpn(alpn);
                 ForwardConfig::new(ForwardMode::Intercept(intercept))
             }
         };

@@ -122,11 +122,7 @@ pub struct Http1 {
 
 impl Default for Http1 {
     fn default() -> Self {
-        Self {
-            connection_close: false,
-            idle_close: None,
-            body_delay: Duration::ZERO,
-        }
+        Self { connection_close: false, idle_close: None, body_delay: Duration::ZERO }
     }
 }
 
@@ -238,15 +234,9 @@ pub struct Which {
 
 impl Which {
     /// Every request.
-    pub const ALL: Self = Self {
-        kind: None,
-        every: 1,
-    };
+    pub const ALL: Self = Self { kind: None, every: 1 };
     /// Every zip.
-    pub const ZIPS: Self = Self {
-        kind: Some(FileKind::Zip),
-        every: 1,
-    };
+    pub const ZIPS: Self = Self { kind: Some(FileKind::Zip), every: 1 };
 
     /// Whether the `count`-th request (from 0) of its kind, being a `kind`, is touched.
     #[must_use]

@@ -125,13 +125,7 @@ impl Counters {
     }
 
     /// Counts a request; returns how many of its kind came before it.
-    pub(super) fn request(
-        &self,
-        connection: u64,
-        stream: u32,
-        kind: FileKind,
-        path: &str,
-    ) -> RequestCount {
+    pub(super) fn request(&self, connection: u64, stream: u32, kind: FileKind, path: &str) -> RequestCount {
         let mut detail = self.detail();
         let all: u64 = detail.requests.values().sum();
         let slot = detail.requests.entry(kind.name()).or_insert(0);
@@ -149,11 +143,7 @@ impl Counters {
                 status: 0,
             });
         }
-        RequestCount {
-            all,
-            of_kind,
-            log_index,
-        }
+        RequestCount { all, of_kind, log_index }
     }
 
     pub(super) fn answered(&self, count: RequestCount, status: u16) {
@@ -178,17 +168,12 @@ impl Counters {
     }
 
     fn detail(&self) -> std::sync::MutexGuard<'_, Detail> {
-        self.detail
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.detail.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 fn named(frames: &BTreeMap<FrameKind, u64>) -> BTreeMap<String, u64> {
-    frames
-        .iter()
-        .map(|(kind, count)| (kind.to_string(), *count))
-        .collect()
+    frames.iter().map(|(kind, count)| (kind.to_string(), *count)).collect()
 }
 
 /// How many requests came before one.
@@ -204,11 +189,7 @@ pub(super) struct RequestCount {
 impl RequestCount {
     /// The count that a [`Which`](super::behaviour::Which) with this kind filter goes by.
     pub(super) fn for_filter(self, kind: Option<FileKind>) -> u64 {
-        if kind.is_some() {
-            self.of_kind
-        } else {
-            self.all
-        }
+        if kind.is_some() { self.of_kind } else { self.all }
     }
 }
 

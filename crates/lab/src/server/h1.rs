@@ -16,12 +16,7 @@ use super::{linger, wait_for_close};
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(
-    mut stream: S,
-    line: Arc<Line>,
-    planner: Arc<Planner>,
-    connection: u64,
-) -> io::Result<()>
+pub(super) async fn serve<S>(mut stream: S, line: Arc<Line>, planner: Arc<Planner>, connection: u64) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -37,18 +32,11 @@ where
             return linger(stream).await;
         };
         if first {
-            planner
-                .counters
-                .used_connections
-                .fetch_add(1, Ordering::Relaxed);
+            planner.counters.used_connections.fetch_add(1, Ordering::Relaxed);
             first = false;
         }
         let Some((method, path, client_closes)) = request_line(&head) else {
-            stream
-                .write_all(
-                    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-                )
-                .await?;
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await?;
             return linger(stream).await;
         };
         let (mut plan, _count) = planner.plan(&method, &path, connection, 0);
@@ -58,15 +46,7 @@ where
         if close {
             plan.headers.push(("connection", "close".to_owned()));
         }
-        if !answer(
-            &mut stream,
-            &line,
-            &plan,
-            method == "HEAD",
-            options.body_delay,
-        )
-        .await?
-        {
+        if !answer(&mut stream, &line, &plan, method == "HEAD", options.body_delay).await? {
             return Ok(());
         }
         if close {
@@ -83,13 +63,7 @@ async fn idle(limit: Option<Duration>) {
 }
 
 /// Sends an answer; false if the connection is not to be used any more.
-async fn answer<S>(
-    stream: &mut S,
-    line: &Line,
-    plan: &Plan,
-    head_only: bool,
-    body_delay: Duration,
-) -> io::Result<bool>
+async fn answer<S>(stream: &mut S, line: &Line, plan: &Plan, head_only: bool, body_delay: Duration) -> io::Result<bool>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -103,18 +77,14 @@ where
             return Ok(false);
         }
         End::CorruptHeaders => {
-            stream
-                .write_all(b"HTTP/1.1 200 OK\r\nno colon in this line\r\n\r\n")
-                .await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nno colon in this line\r\n\r\n").await?;
             stream.flush().await?;
             return Ok(false);
         }
         End::EndlessHeaders => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
             loop {
-                stream
-                    .write_all(b"x-endless: 0123456789abcdef0123456789abcdef\r\n")
-                    .await?;
+                stream.write_all(b"x-endless: 0123456789abcdef0123456789abcdef\r\n").await?;
             }
         }
         End::Complete | End::After(..) | End::Endless => {}
@@ -175,10 +145,7 @@ fn reason(status: u16) -> &'static str {
 }
 
 /// The next request head, or `None` where the client closed between requests.
-async fn read_head<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Option<String>> {
+async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
     loop {
         if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
@@ -186,10 +153,7 @@ async fn read_head<S: AsyncRead + Unpin>(
             return Ok(Some(head));
         }
         if buffer.len() > MAX_HEAD {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the request head is larger than 64 KiB",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the request head is larger than 64 KiB"));
         }
         if stream.read_buf(buffer).await? == 0 {
             return Ok(None);
@@ -208,10 +172,7 @@ fn request_line(head: &str) -> Option<(String, String, bool)> {
     let closes = version == "HTTP/1.0"
         || lines
             .filter_map(|line| line.split_once(':'))
-            .any(|(name, value)| {
-                name.eq_ignore_ascii_case("connection")
-                    && value.trim().eq_ignore_ascii_case("close")
-            });
+            .any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.trim().eq_ignore_ascii_case("close"));
     Some((method.to_owned(), path.to_owned(), closes))
 }
 
@@ -221,14 +182,8 @@ mod tests {
 
     #[test]
     fn a_request_line_says_what_is_asked_and_whether_to_close() {
-        assert_eq!(
-            request_line("GET /a HTTP/1.1\r\nHost: x"),
-            Some(("GET".into(), "/a".into(), false))
-        );
-        assert_eq!(
-            request_line("GET /a HTTP/1.1\r\nconnection:  CLOSE"),
-            Some(("GET".into(), "/a".into(), true))
-        );
+        assert_eq!(request_line("GET /a HTTP/1.1\r\nHost: x"), Some(("GET".into(), "/a".into(), false)));
+        assert_eq!(request_line("GET /a HTTP/1.1\r\nconnection:  CLOSE"), Some(("GET".into(), "/a".into(), true)));
         assert_eq!(request_line("PRI * HTTP/2.0"), None);
         assert_eq!(request_line("nonsense"), None);
     }

@@ -22,24 +22,14 @@ use super::{linger, wait_for_close};
 const PREFACE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(
-    mut stream: S,
-    line: Arc<Line>,
-    planner: Arc<Planner>,
-    connection: u64,
-) -> io::Result<()>
+pub(super) async fn serve<S>(mut stream: S, line: Arc<Line>, planner: Arc<Planner>, connection: u64) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut preface = [0; PREFACE.len()];
-    tokio::time::timeout(PREFACE_TIMEOUT, stream.read_exact(&mut preface))
-        .await
-        .map_err(io::Error::from)??;
+    tokio::time::timeout(PREFACE_TIMEOUT, stream.read_exact(&mut preface)).await.map_err(io::Error::from)??;
     if &preface != PREFACE {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "no HTTP/2 preface",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "no HTTP/2 preface"));
     }
     let mut session = Session::new(planner, Arc::clone(&line), connection, Instant::now());
     let stop = drive(&mut stream, &mut session).await?;

@@ -34,16 +34,9 @@ impl Line {
 
     /// Makes the coming close a TCP reset (`SO_LINGER` with time 0).
     pub(super) fn reset_on_close(&self) {
-        let linger = libc::linger {
-            l_onoff: 1,
-            l_linger: 0,
-        };
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
         // A failure means that the connection is gone, which is what is wanted.
-        let _gone = nix::sys::socket::setsockopt(
-            &self.tcp.as_fd(),
-            nix::sys::socket::sockopt::Linger,
-            &linger,
-        );
+        let _gone = nix::sys::socket::setsockopt(&self.tcp.as_fd(), nix::sys::socket::sockopt::Linger, &linger);
     }
 
     /// Ends our direction with FIN, whatever TLS thinks of it.
@@ -76,48 +69,26 @@ impl LabStream {
         counters: Arc<Counters>,
     ) -> io::Result<(Self, Arc<Line>)> {
         let tcp = std::net::TcpStream::from(inner.as_fd().try_clone_to_owned()?);
-        let line = Arc::new(Line {
-            holed: AtomicBool::new(false),
-            sent: AtomicU64::new(0),
-            hole_after,
-            tcp,
-        });
-        Ok((
-            Self {
-                inner,
-                line: Arc::clone(&line),
-                counters,
-            },
-            line,
-        ))
+        let line = Arc::new(Line { holed: AtomicBool::new(false), sent: AtomicU64::new(0), hole_after, tcp });
+        Ok((Self { inner, line: Arc::clone(&line), counters }, line))
     }
 }
 
 impl AsyncRead for LabStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.line.is_black_hole() {
             return Poll::Pending;
         }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.inner).poll_read(cx, buf);
         let read = buf.filled().len() - before;
-        self.counters
-            .bytes_received
-            .fetch_add(read as u64, Ordering::Relaxed);
+        self.counters.bytes_received.fetch_add(read as u64, Ordering::Relaxed);
         result
     }
 }
 
 impl AsyncWrite for LabStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.line.is_black_hole() {
             return Poll::Pending;
         }
@@ -133,9 +104,7 @@ impl AsyncWrite for LabStream {
         let result = Pin::new(&mut self.inner).poll_write(cx, &buf[..allowed]);
         if let Poll::Ready(Ok(written)) = &result {
             self.line.sent.fetch_add(*written as u64, Ordering::Relaxed);
-            self.counters
-                .bytes_sent
-                .fetch_add(*written as u64, Ordering::Relaxed);
+            self.counters.bytes_sent.fetch_add(*written as u64, Ordering::Relaxed);
         }
         result
     }

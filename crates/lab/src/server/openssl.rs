@@ -33,39 +33,23 @@ impl SServer {
         address: SocketAddr,
         counters: Arc<Counters>,
     ) -> Result<Self, OriginError> {
-        let files = tempfile::tempdir().map_err(OriginError::system(
-            "make a directory for openssl's certificate",
-        ))?;
-        let pem = identity
-            .leaf(CertificateChoice::Good)?
-            .write_pem(files.path())?;
+        let files = tempfile::tempdir().map_err(OriginError::system("make a directory for openssl's certificate"))?;
+        let pem = identity.leaf(CertificateChoice::Good)?.write_pem(files.path())?;
         let mut command = Command::new("openssl");
         command.args(["s_server", "-accept", &address.to_string()]);
-        command
-            .arg("-cert")
-            .arg(&pem.cert)
-            .arg("-key")
-            .arg(&pem.key);
+        command.arg("-cert").arg(&pem.cert).arg("-key").arg(&pem.key);
         match mode {
             OpensslMode::RenegotiateTls12 => command.args(["-tls1_2", "-alpn", "h2,http/1.1"]),
-            OpensslMode::OnlyTls11 => {
-                command.args(["-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-www"])
-            }
+            OpensslMode::OnlyTls11 => command.args(["-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-www"]),
         };
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(OriginError::system(
-                "run openssl s_server (install openssl)",
-            ))?;
+            .map_err(OriginError::system("run openssl s_server (install openssl)"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let mut server = Self {
-            child,
-            reader: None,
-            _files: files,
-        };
+        let mut server = Self { child, reader: None, _files: files };
         let (ready_sender, ready) = std::sync::mpsc::channel();
         let reader = std::thread::Builder::new()
             .name("lab-openssl".to_owned())
@@ -94,12 +78,10 @@ impl SServer {
             })
             .map_err(OriginError::system("start a thread"))?;
         server.reader = Some(reader);
-        ready
-            .recv_timeout(Duration::from_secs(10))
-            .map_err(|_timeout| OriginError::System {
-                what: "openssl s_server did not say that it accepts connections",
-                source: std::io::ErrorKind::TimedOut.into(),
-            })?;
+        ready.recv_timeout(Duration::from_secs(10)).map_err(|_timeout| OriginError::System {
+            what: "openssl s_server did not say that it accepts connections",
+            source: std::io::ErrorKind::TimedOut.into(),
+        })?;
         Ok(server)
     }
 }

@@ -71,14 +71,8 @@ impl Plan {
         if self.end == End::Endless {
             return &ENDLESS_CHUNK[..max.min(ENDLESS_CHUNK.len())];
         }
-        let end = self
-            .sendable()
-            .unwrap_or(0)
-            .min(offset.saturating_add(max as u64));
-        let (from, to) = (
-            usize::try_from(offset).unwrap_or(usize::MAX),
-            usize::try_from(end).unwrap_or(usize::MAX),
-        );
+        let end = self.sendable().unwrap_or(0).min(offset.saturating_add(max as u64));
+        let (from, to) = (usize::try_from(offset).unwrap_or(usize::MAX), usize::try_from(end).unwrap_or(usize::MAX));
         self.body.get(from..to).unwrap_or(&[])
     }
 }
@@ -93,13 +87,7 @@ pub(super) struct Planner {
 
 impl Planner {
     /// Counts a request and says how it is answered.
-    pub(super) fn plan(
-        &self,
-        method: &str,
-        path: &str,
-        connection: u64,
-        stream: u32,
-    ) -> (Plan, RequestCount) {
+    pub(super) fn plan(&self, method: &str, path: &str, connection: u64, stream: u32) -> (Plan, RequestCount) {
         let kind = FileKind::of(path);
         let count = self.counters.request(connection, stream, kind, path);
         let mut plan = self.healthy(method, path, kind, count);
@@ -107,36 +95,21 @@ impl Planner {
             plan.end = self.end(kind, count);
         }
         if plan.end != End::Endless && plan.end != End::Never {
-            plan.headers
-                .push(("content-length", plan.body.len().to_string()));
+            plan.headers.push(("content-length", plan.body.len().to_string()));
         }
-        self.counters.answered(
-            count,
-            if matches!(plan.end, End::Never | End::ResetAtOnce(_)) {
-                0
-            } else {
-                plan.status
-            },
-        );
+        self.counters
+            .answered(count, if matches!(plan.end, End::Never | End::ResetAtOnce(_)) { 0 } else { plan.status });
         (plan, count)
     }
 
     fn healthy(&self, method: &str, path: &str, kind: FileKind, count: RequestCount) -> Plan {
         let answers = &self.behaviour.answers;
-        let mut plan = Plan {
-            status: 200,
-            headers: Vec::new(),
-            body: Body::default(),
-            think: answers.think,
-            end: End::Complete,
-        };
+        let mut plan =
+            Plan { status: 200, headers: Vec::new(), body: Body::default(), think: answers.think, end: End::Complete };
         if let Some(server) = answers.server {
             plan.headers.push(("server", server.to_owned()));
         }
-        let forced = answers
-            .status
-            .iter()
-            .find(|(which, _)| which.matches(kind, count.for_filter(which.kind)));
+        let forced = answers.status.iter().find(|(which, _)| which.matches(kind, count.for_filter(which.kind)));
         if let Some((_, status)) = forced {
             return self.refusal(plan, *status);
         }
@@ -151,13 +124,10 @@ impl Planner {
             }
             return plan;
         }
-        let wrong = answers
-            .wrong_content
-            .is_some_and(|which| which.matches(kind, count.for_filter(which.kind)));
+        let wrong = answers.wrong_content.is_some_and(|which| which.matches(kind, count.for_filter(which.kind)));
         match self.universe.file(path, wrong) {
             Some(body) => {
-                plan.headers
-                    .push(("content-type", kind.content_type().to_owned()));
+                plan.headers.push(("content-type", kind.content_type().to_owned()));
                 plan.body = body;
                 plan
             }
@@ -168,8 +138,7 @@ impl Planner {
     fn refusal(&self, mut plan: Plan, status: u16) -> Plan {
         plan.status = status;
         plan.body = Body::from(format!("{status}: said the origin\n").into_bytes());
-        plan.headers
-            .push(("content-type", "text/plain; charset=utf-8".to_owned()));
+        plan.headers.push(("content-type", "text/plain; charset=utf-8".to_owned()));
         if let Some(seconds) = self.behaviour.answers.retry_after {
             plan.headers.push(("retry-after", seconds.to_string()));
         }
@@ -178,8 +147,7 @@ impl Planner {
 
     fn end(&self, kind: FileKind, count: RequestCount) -> End {
         let h2 = &self.behaviour.http2;
-        let hit =
-            |which: super::behaviour::Which| which.matches(kind, count.for_filter(which.kind));
+        let hit = |which: super::behaviour::Which| which.matches(kind, count.for_filter(which.kind));
         if self.behaviour.silence == Silence::AfterHeaders {
             return End::After(0, Accident::Stall);
         }
@@ -192,18 +160,12 @@ impl Planner {
         if let Some(reset) = h2.reset.filter(|reset| hit(reset.which)) {
             return reset
                 .after_body
-                .map_or(End::ResetAtOnce(reset.code), |bytes| {
-                    End::After(bytes, Accident::Reset(reset.code))
-                });
+                .map_or(End::ResetAtOnce(reset.code), |bytes| End::After(bytes, Accident::Reset(reset.code)));
         }
         match self.behaviour.body {
-            BodyFault::Truncate { after, which } if hit(which) => {
-                End::After(after, Accident::Truncate)
-            }
+            BodyFault::Truncate { after, which } if hit(which) => End::After(after, Accident::Truncate),
             BodyFault::Stall { after, which } if hit(which) => End::After(after, Accident::Stall),
-            BodyFault::Cut { after, how, which } if hit(which) => {
-                End::After(after, Accident::Cut(how))
-            }
+            BodyFault::Cut { after, how, which } if hit(which) => End::After(after, Accident::Cut(how)),
             BodyFault::Endless { which } if hit(which) => End::Endless,
             _ => End::Complete,
         }

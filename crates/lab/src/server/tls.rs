@@ -28,12 +28,7 @@ impl Identity<'_> {
 
     /// The rustls configuration for `options`.
     pub(super) fn server_config(&self, options: &TlsOptions) -> Result<ServerConfig, CertError> {
-        let client = if options.client_certificate {
-            ClientAuth::Required(self.authority)
-        } else {
-            ClientAuth::None
-        };
-        self.leaf(options.certificate)?
-            .server_config(&options.alpn, options.versions, client)
+        let client = if options.client_certificate { ClientAuth::Required(self.authority) } else { ClientAuth::None };
+        self.leaf(options.certificate)?.server_config(&options.alpn, options.versions, client)
     }
 }

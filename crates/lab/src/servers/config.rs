@@ -75,9 +75,7 @@ impl Config {
     pub fn haproxy(front: &FrontEnd<'_>) -> Self {
         let mut config = Self::new(Program::Haproxy, front.listen, haproxy::front_end(front));
         let pem = front.pem.combined.display().to_string();
-        config
-            .stand_ins
-            .push(("/etc/haproxy/goproxy.pem".to_owned(), pem));
+        config.stand_ins.push(("/etc/haproxy/goproxy.pem".to_owned(), pem));
         config
     }
 
@@ -104,9 +102,7 @@ impl Config {
     #[must_use]
     pub fn squid_bumping(proxy: &ForwardProxy<'_>, authority: &Authority) -> Self {
         let mut config = Self::new(Program::Squid, proxy.listen, forward::squid_bumping(proxy));
-        config
-            .files
-            .push(("ca.pem".to_owned(), authority.pem_with_key()));
+        config.files.push(("ca.pem".to_owned(), authority.pem_with_key()));
         config
     }
 
@@ -129,11 +125,7 @@ impl Config {
     /// # Errors
     /// [`ServersError::Edit`] when this configuration has no such place.
     pub fn write(&mut self, place: &str, snippet: &str) -> Result<(), ServersError> {
-        let failed = |reason: String| ServersError::Edit {
-            program: self.program,
-            place: place.to_owned(),
-            reason,
-        };
+        let failed = |reason: String| ServersError::Edit { program: self.program, place: place.to_owned(), reason };
         if !place.starts_with(self.program.name()) {
             return Err(failed("it names another program".to_owned()));
         }
@@ -169,12 +161,6 @@ impl Config {
     }
 
     fn new(program: Program, listen: SocketAddr, text: String) -> Self {
-        Self {
-            program,
-            listen,
-            text,
-            files: Vec::new(),
-            stand_ins: Vec::new(),
-        }
+        Self { program, listen, text, files: Vec::new(), stand_ins: Vec::new() }
     }
 }

@@ -7,27 +7,14 @@ mod yaml;
 use super::Program;
 
 /// `text` with `snippet` at `place`.
-pub(super) fn put(
-    program: Program,
-    text: &str,
-    place: &str,
-    snippet: &str,
-) -> Result<String, String> {
+pub(super) fn put(program: Program, text: &str, place: &str, snippet: &str) -> Result<String, String> {
     match program {
-        Program::Nginx if place.contains("server block") => {
-            blocks::put(text, |line| line == "server {", snippet)
+        Program::Nginx if place.contains("server block") => blocks::put(text, |line| line == "server {", snippet),
+        Program::Nginx if place.contains("http block") => blocks::put(text, |line| line == "http {", snippet),
+        Program::Caddy if place.contains("global options") => blocks::put(text, |line| line == "{", snippet),
+        Program::Caddy if place.contains("site block") => {
+            blocks::put(text, |line| line.starts_with("https://") && line.ends_with('{'), snippet)
         }
-        Program::Nginx if place.contains("http block") => {
-            blocks::put(text, |line| line == "http {", snippet)
-        }
-        Program::Caddy if place.contains("global options") => {
-            blocks::put(text, |line| line == "{", snippet)
-        }
-        Program::Caddy if place.contains("site block") => blocks::put(
-            text,
-            |line| line.starts_with("https://") && line.ends_with('{'),
-            snippet,
-        ),
         Program::Haproxy => lines::sections(text, snippet),
         Program::Envoy if place.contains("DownstreamTlsContext") => {
             yaml::put(text, Some(".DownstreamTlsContext"), snippet)

@@ -75,10 +75,7 @@ pub enum ServersError {
 }
 
 impl ServersError {
-    pub(super) fn system(
-        what: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn system(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::System { what, path, source }
     }

@@ -23,19 +23,12 @@ pub(super) fn front_end(front: &FrontEnd<'_>) -> String {
 }
 
 pub(super) fn plain(listen: SocketAddr, folder: &Path) -> String {
-    whole(&format!(
-        "        listen {listen};\n        root {};\n",
-        folder.display()
-    ))
+    whole(&format!("        listen {listen};\n        root {};\n", folder.display()))
 }
 
 fn whole(server: &str) -> String {
     // The master of a root's nginx gives its workers to another user, who may not read the folder.
-    let user = if nix::unistd::geteuid().is_root() {
-        "user root;\n"
-    } else {
-        ""
-    };
+    let user = if nix::unistd::geteuid().is_root() { "user root;\n" } else { "" };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("    {name}_temp_path {FOLDER}/{name};\n"))
         .concat();

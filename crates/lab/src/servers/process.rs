@@ -62,17 +62,13 @@ impl RealServer {
     /// When the program is missing, refuses the configuration or does not listen within 30 s.
     pub fn start(config: &Config, site: Site<'_>) -> Result<Self, ServersError> {
         let binary = config.program.binary()?;
-        let folder = TempDir::with_prefix("goferry-server-").map_err(ServersError::system(
-            "make a folder in",
-            std::env::temp_dir(),
-        ))?;
+        let folder = TempDir::with_prefix("goferry-server-")
+            .map_err(ServersError::system("make a folder in", std::env::temp_dir()))?;
         let path = folder.path();
         let file = prepare(config, path)?;
         let output = path.join("output.log");
         let open = || File::options().create(true).append(true).open(&output);
-        let (out, err) = open()
-            .and_then(|out| Ok((out, open()?)))
-            .map_err(ServersError::system("write", &output))?;
+        let (out, err) = open().and_then(|out| Ok((out, open()?))).map_err(ServersError::system("write", &output))?;
         let mut command = Command::new(&binary);
         command
             .args(arguments(config.program, &file, path))
@@ -87,13 +83,7 @@ impl RealServer {
             .stderr(err)
             .process_group(0);
         let child = spawn(&mut command, &binary, site, path)?;
-        let mut server = Self {
-            program: config.program,
-            listen: config.listen,
-            child,
-            output,
-            folder,
-        };
+        let mut server = Self { program: config.program, listen: config.listen, child, output, folder };
         server.wait_until_ready(site)?;
         Ok(server)
     }
@@ -186,11 +176,7 @@ impl RealServer {
         let said = |server: &Self| last(&server.log(), MAX_SAID);
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(ServersError::Ended {
-                    program: self.program,
-                    status: describe(status),
-                    said: said(self),
-                });
+                return Err(ServersError::Ended { program: self.program, status: describe(status), said: said(self) });
             }
             if accepts(self.listen, site)? {
                 return Ok(());
@@ -282,8 +268,7 @@ fn prepare_squid(config: &Config, folder: &Path) -> Result<(), ServersError> {
         return Err(ServersError::Missing(Program::Squid));
     };
     give_to(folder, &user).map_err(ServersError::system("give to Squid's user", folder))?;
-    fs::set_permissions(folder, Permissions::from_mode(0o755))
-        .map_err(ServersError::system("open", folder))
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(ServersError::system("open", folder))
 }
 
 fn give_to(path: &Path, user: &User) -> std::io::Result<()> {
@@ -319,18 +304,10 @@ fn arguments(program: Program, config: &Path, folder: &Path) -> Vec<String> {
         Program::Mitmproxy => &["--quiet", "--set", &format!("confdir={folder}")],
         Program::Tinyproxy => &["-d", "-c", &config],
     };
-    arguments
-        .iter()
-        .map(|&argument| argument.to_owned())
-        .collect()
+    arguments.iter().map(|&argument| argument.to_owned()).collect()
 }
 
-fn spawn(
-    command: &mut Command,
-    binary: &Path,
-    site: Site<'_>,
-    folder: &Path,
-) -> Result<Child, ServersError> {
+fn spawn(command: &mut Command, binary: &Path, site: Site<'_>, folder: &Path) -> Result<Child, ServersError> {
     let failed = || ServersError::system("run", binary);
     match site {
         Site::Loopback => command.spawn().map_err(failed()),
@@ -345,9 +322,7 @@ fn spawn(
             fs::write(&hosts, text).map_err(ServersError::system("write", &hosts))?;
             // On a thread of its own, which ends with this closure: what it unshares, only the child inherits.
             link.in_server(|| {
-                own_hosts_file(&hosts)
-                    .and_then(|()| command.current_dir(folder).spawn())
-                    .map_err(failed())
+                own_hosts_file(&hosts).and_then(|()| command.current_dir(folder).spawn()).map_err(failed())
             })?
         }
     }
@@ -394,9 +369,5 @@ fn tail(file: &Path, mark: u64) -> String {
 /// The last characters of a text.
 fn last(text: &str, characters: usize) -> String {
     let skip = text.chars().count().saturating_sub(characters);
-    text.chars()
-        .skip(skip)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    text.chars().skip(skip).collect::<String>().trim().to_owned()
 }

@@ -107,10 +107,8 @@ impl Program {
             .output()
             .map_err(ServersError::system("run", binary))?;
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        first_version(&said).ok_or_else(|| ServersError::Version {
-            program: self,
-            said: said.chars().take(200).collect(),
-        })
+        first_version(&said)
+            .ok_or_else(|| ServersError::Version { program: self, said: said.chars().take(200).collect() })
     }
 }
 
@@ -122,19 +120,13 @@ impl Program {
 pub fn envoy_binary() -> Result<PathBuf, ServersError> {
     if let Some(path) = env::var_os("GOFERRY_ENVOY") {
         let path = PathBuf::from(path);
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(ServersError::Missing(Program::Envoy))
-        };
+        return if path.is_file() { Ok(path) } else { Err(ServersError::Missing(Program::Envoy)) };
     }
     let venv = |folder: &Path| folder.join(ENVOY_VENV).join("bin/envoy");
     on_path("envoy")
         .or_else(|| {
             let targets = target_folders().into_iter().chain([env::temp_dir()]);
-            targets
-                .map(|folder| venv(&folder))
-                .find(|file| file.is_file())
+            targets.map(|folder| venv(&folder)).find(|file| file.is_file())
         })
         .ok_or(ServersError::Missing(Program::Envoy))
 }
@@ -151,10 +143,7 @@ fn target_folders() -> Vec<PathBuf> {
 
 fn on_path(file: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(SBIN.map(PathBuf::from))
-        .map(|folder| folder.join(file))
-        .find(|file| file.is_file())
+    env::split_paths(&path).chain(SBIN.map(PathBuf::from)).map(|folder| folder.join(file)).find(|file| file.is_file())
 }
 
 /// The first token of two or three numbers, such as `2.6.12` in `HAProxy version 2.6.12-1+deb12u4`.
@@ -180,10 +169,7 @@ mod tests {
             ("HAProxy version 2.6.12-1+deb12u4 2023/12/16", "2.6.12"),
             ("2.6.2\n", "2.6.2"),
             ("v2.8.4 h1:abc=", "2.8.4"),
-            (
-                "envoy  version: bad8280de85c/1.36.4/Clean/RELEASE/BoringSSL",
-                "1.36.4",
-            ),
+            ("envoy  version: bad8280de85c/1.36.4/Clean/RELEASE/BoringSSL", "1.36.4"),
             ("Squid Cache: Version 5.7\nService Name: squid", "5.7"),
             ("Mitmproxy: 8.1.1\nPython:    3.11.2", "8.1.1"),
             ("tinyproxy 1.11.1", "1.11.1"),
@@ -196,9 +182,6 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_its_install_line() {
         let said = ServersError::Missing(Program::Squid).to_string();
-        assert_eq!(
-            said,
-            "Squid is not installed; install it with: apt-get install -y squid-openssl"
-        );
+        assert_eq!(said, "Squid is not installed; install it with: apt-get install -y squid-openssl");
     }
 }

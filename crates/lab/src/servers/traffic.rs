@@ -29,11 +29,7 @@ impl Traffic {
             };
             traffic.requests += 1;
             // Most write the 2 as 2.0.
-            let protocol = if protocol == "HTTP/2.0" {
-                "HTTP/2".to_owned()
-            } else {
-                protocol
-            };
+            let protocol = if protocol == "HTTP/2.0" { "HTTP/2".to_owned() } else { protocol };
             traffic.protocols.insert(protocol);
             *connections.entry(connection).or_default() += 1;
         }
@@ -70,13 +66,7 @@ mod tests {
                    10.66.1.1:4711 HTTP/2 /x\n1:1 HTTP/1.1 goproxy.example.com:443\n1:2 HTTP/0.0 error:/x\n\
                    {\"level\":\"info\",\"request\":{\"remote_port\":\"51\",\"proto\":\"HTTP/2.0\",\"uri\":\"/x\"}}\n";
         let traffic = Traffic::read(log);
-        assert_eq!(
-            (traffic.requests, traffic.connections, traffic.most_on_one),
-            (5, 4, 2)
-        );
-        assert_eq!(
-            traffic.protocols.into_iter().collect::<Vec<_>>(),
-            ["HTTP/1.1", "HTTP/2"]
-        );
+        assert_eq!((traffic.requests, traffic.connections, traffic.most_on_one), (5, 4, 2));
+        assert_eq!(traffic.protocols.into_iter().collect::<Vec<_>>(), ["HTTP/1.1", "HTTP/2"]);
     }
 }

@@ -43,13 +43,7 @@ impl Random {
 }
 
 /// A module zip of about `size` bytes (never fewer than its parts need), and its hash.
-pub(super) fn module_zip(
-    path: &str,
-    version: &str,
-    go_mod: &str,
-    size: usize,
-    seed: u64,
-) -> (Vec<u8>, String) {
+pub(super) fn module_zip(path: &str, version: &str, go_mod: &str, size: usize, seed: u64) -> (Vec<u8>, String) {
     let package = path.rsplit('/').next().unwrap_or("m");
     let source = format!(
         "// Package {package} was made up for a test.\npackage {package}\n\n// Number is {seed}.\nconst Number uint64 = {seed}\n"
@@ -75,10 +69,7 @@ pub(super) fn module_zip(
 
 /// The hash of a go.mod file, as go.sum has it in its `/go.mod` lines.
 pub(super) fn go_mod_hash(go_mod: &[u8]) -> String {
-    h1(&Sha256::digest(format!(
-        "{}  go.mod\n",
-        hex(&Sha256::digest(go_mod))
-    )))
+    h1(&Sha256::digest(format!("{}  go.mod\n", hex(&Sha256::digest(go_mod)))))
 }
 
 fn h1(digest: &[u8]) -> String {

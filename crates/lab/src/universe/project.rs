@@ -28,15 +28,8 @@ impl Universe {
         fs::write(folder.join("go.mod"), self.main_go_mod(spec))?;
         fs::write(folder.join("go.sum"), self.go_sum(spec.missing_sums))?;
         if spec.main_go {
-            let imports: String = self
-                .modules
-                .iter()
-                .map(|module| format!("\t_ \"{}\"\n", module.path))
-                .collect();
-            fs::write(
-                folder.join("main.go"),
-                format!("package main\n\nimport (\n{imports})\n\nfunc main() {{}}\n"),
-            )?;
+            let imports: String = self.modules.iter().map(|module| format!("\t_ \"{}\"\n", module.path)).collect();
+            fs::write(folder.join("main.go"), format!("package main\n\nimport (\n{imports})\n\nfunc main() {{}}\n"))?;
         }
         Ok(())
     }

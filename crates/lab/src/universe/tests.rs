@@ -18,10 +18,7 @@ fn paths_say_what_they_name() {
 #[test]
 fn zips_have_the_size_asked_for() {
     for size in [2_000, 50_000, 300_000] {
-        let universe = Universe::builder()
-            .modules(2)
-            .zip_size(ZipSize::Fixed(size))
-            .build();
+        let universe = Universe::builder().modules(2).zip_size(ZipSize::Fixed(size)).build();
         for module in universe.modules() {
             let off = module.zip.len().abs_diff(size);
             assert!(off <= 64, "asked {size}, got {}", module.zip.len());
@@ -31,30 +28,16 @@ fn zips_have_the_size_asked_for() {
 
 #[test]
 fn skewed_sizes_stay_in_their_range() {
-    let size = ZipSize::Skewed {
-        smallest: 2_000,
-        largest: 40_000,
-    };
+    let size = ZipSize::Skewed { smallest: 2_000, largest: 40_000 };
     let universe = Universe::builder().modules(40).zip_size(size).build();
-    let sizes: Vec<_> = universe
-        .modules()
-        .iter()
-        .map(|module| module.zip.len())
-        .collect();
-    assert!(
-        sizes.iter().all(|size| (1_900..=40_100).contains(size)),
-        "{sizes:?}"
-    );
+    let sizes: Vec<_> = universe.modules().iter().map(|module| module.zip.len()).collect();
+    assert!(sizes.iter().all(|size| (1_900..=40_100).contains(size)), "{sizes:?}");
     assert!(sizes.iter().max() > sizes.iter().min());
 }
 
 #[test]
 fn a_seed_decides_everything() {
-    let first = |seed| {
-        Universe::builder().seed(seed).build().modules()[0]
-            .zip_hash
-            .clone()
-    };
+    let first = |seed| Universe::builder().seed(seed).build().modules()[0].zip_hash.clone();
     assert_eq!(first(7), first(7));
     assert_ne!(first(7), first(8));
 }
@@ -62,17 +45,8 @@ fn a_seed_decides_everything() {
 #[test]
 fn unknown_modules_and_versions_are_absent() {
     let universe = Universe::builder().modules(1).build();
-    assert!(
-        universe
-            .file("/lab.example.com/m0000/@v/list", false)
-            .is_some()
-    );
-    for path in [
-        "/lab.example.com/m0001/@v/list",
-        "/lab.example.com/m0000/@v/v1.0.1.mod",
-        "/m0000/@latest",
-        "",
-    ] {
+    assert!(universe.file("/lab.example.com/m0000/@v/list", false).is_some());
+    for path in ["/lab.example.com/m0001/@v/list", "/lab.example.com/m0000/@v/v1.0.1.mod", "/m0000/@latest", ""] {
         assert!(universe.file(path, false).is_none(), "{path}");
     }
 }
@@ -80,14 +54,8 @@ fn unknown_modules_and_versions_are_absent() {
 #[test]
 fn changed_files_differ_from_what_go_sum_promises() {
     let universe = Universe::builder().modules(1).build();
-    for path in [
-        "/lab.example.com/m0000/@v/v1.0.0.mod",
-        "/lab.example.com/m0000/@v/v1.0.0.zip",
-    ] {
-        let (right, wrong) = (
-            universe.file(path, false).unwrap(),
-            universe.file(path, true).unwrap(),
-        );
+    for path in ["/lab.example.com/m0000/@v/v1.0.0.mod", "/lab.example.com/m0000/@v/v1.0.0.zip"] {
+        let (right, wrong) = (universe.file(path, false).unwrap(), universe.file(path, true).unwrap());
         assert_ne!(*right, *wrong, "{path}");
     }
 }
@@ -95,17 +63,9 @@ fn changed_files_differ_from_what_go_sum_promises() {
 #[test]
 fn shapes_require_what_they_say() {
     let requires = |shape| -> Vec<Vec<usize>> {
-        Universe::builder()
-            .modules(4)
-            .shape(shape)
-            .build()
-            .modules()
-            .iter()
-            .map(|m| m.requires.clone())
-            .collect()
+        Universe::builder().modules(4).shape(shape).build().modules().iter().map(|m| m.requires.clone()).collect()
     };
-    let expect =
-        |shape, lists: [&[usize]; 4]| assert_eq!(requires(shape), lists.map(<[usize]>::to_vec));
+    let expect = |shape, lists: [&[usize]; 4]| assert_eq!(requires(shape), lists.map(<[usize]>::to_vec));
     expect(Shape::Flat, [&[], &[], &[], &[]]);
     expect(Shape::Chain, [&[1], &[2], &[3], &[]]);
     expect(Shape::BinaryTree, [&[1, 2], &[3], &[], &[]]);
@@ -115,26 +75,11 @@ fn shapes_require_what_they_say() {
 fn a_project_lists_what_its_go_line_asks_for() {
     let universe = Universe::builder().modules(4).shape(Shape::Chain).build();
     let folder = tempfile::tempdir().unwrap();
-    universe
-        .write_project(
-            folder.path(),
-            &ProjectSpec {
-                missing_sums: 1,
-                ..ProjectSpec::default()
-            },
-        )
-        .unwrap();
+    universe.write_project(folder.path(), &ProjectSpec { missing_sums: 1, ..ProjectSpec::default() }).unwrap();
     let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
     assert_eq!(read("go.mod").matches("// indirect").count(), 3);
     assert_eq!(read("go.sum").lines().count(), 6);
-    let old = ProjectSpec {
-        go_line: Some("1.16".to_owned()),
-        ..ProjectSpec::default()
-    };
+    let old = ProjectSpec { go_line: Some("1.16".to_owned()), ..ProjectSpec::default() };
     universe.write_project(folder.path(), &old).unwrap();
-    assert_eq!(
-        read("go.mod").matches(PREFIX).count(),
-        2,
-        "the project and its one root"
-    );
+    assert_eq!(read("go.mod").matches(PREFIX).count(), 2, "the project and its one root");
 }

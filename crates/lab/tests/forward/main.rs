@@ -33,16 +33,7 @@ pub(crate) struct Curl {
 pub(crate) fn curl(arguments: &[&str]) -> Curl {
     let format = "\\n%{http_code} %{http_connect} %{http_version} %{num_connects}";
     let output = Command::new("curl")
-        .args([
-            "-q",
-            "--silent",
-            "--max-time",
-            "5",
-            "--noproxy",
-            "",
-            "--write-out",
-            format,
-        ])
+        .args(["-q", "--silent", "--max-time", "5", "--noproxy", "", "--write-out", format])
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -22,31 +22,12 @@ fn credentials_are_asked_for() {
     assert_eq!((wrong.exit, wrong.status), (0, 407), "{wrong:?}");
     let tunnel = curl(&["--proxy", &proxy.url(), "https://plain.lab/"]);
     assert_eq!((tunnel.exit, tunnel.connect), (56, 407), "{tunnel:?}");
-    let right = curl(&[
-        "--proxy",
-        &proxy.url(),
-        "--proxy-user",
-        "gopher:pass:word",
-        url,
-    ]);
+    let right = curl(&["--proxy", &proxy.url(), "--proxy-user", "gopher:pass:word", url]);
     assert_eq!((right.exit, right.status), (0, 200), "{right:?}");
-    assert!(
-        !right
-            .body
-            .to_ascii_lowercase()
-            .contains("proxy-authorization"),
-        "{right:?}"
-    );
+    assert!(!right.body.to_ascii_lowercase().contains("proxy-authorization"), "{right:?}");
     // --proxy-anyauth asks without credentials first and follows the challenge, on the same connection.
     let before = proxy.counts();
-    let asked = curl(&[
-        "--proxy",
-        &proxy.url(),
-        "--proxy-anyauth",
-        "--proxy-user",
-        "gopher:pass:word",
-        url,
-    ]);
+    let asked = curl(&["--proxy", &proxy.url(), "--proxy-anyauth", "--proxy-user", "gopher:pass:word", url]);
     assert_eq!((asked.exit, asked.status), (0, 200), "{asked:?}");
     let after = proxy.counts();
     assert_eq!(after.connections - before.connections, 1);
@@ -68,19 +49,10 @@ fn any_status_can_refuse() {
 #[test]
 fn silence() {
     let proxy = proxy(ForwardConfig::new(ForwardMode::Silent));
-    let done = curl(&[
-        "--proxy",
-        &proxy.url(),
-        "--max-time",
-        "0.5",
-        "https://origin.lab/",
-    ]);
+    let done = curl(&["--proxy", &proxy.url(), "--max-time", "0.5", "https://origin.lab/"]);
     assert_eq!((done.exit, done.connect), (28, 0), "{done:?}");
     let counts = proxy.counts();
-    assert_eq!(
-        (counts.connections, counts.connects, counts.statuses.len()),
-        (1, 0, 0)
-    );
+    assert_eq!((counts.connections, counts.connects, counts.statuses.len()), (1, 0, 0));
 }
 
 #[test]
@@ -91,47 +63,28 @@ fn slowness() {
     let begin = Instant::now();
     let done = curl(&["--proxy", &proxy.url(), "http://plain.lab/"]);
     assert_eq!((done.exit, done.body.as_str()), (0, BODY), "{done:?}");
-    assert!(
-        begin.elapsed() >= Duration::from_millis(400),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(begin.elapsed() >= Duration::from_millis(400), "{:?}", begin.elapsed());
 }
 
 #[test]
 fn headers_without_an_end() {
     let every = Duration::from_millis(20);
     let proxy = proxy(ForwardConfig::new(ForwardMode::EndlessHeaders { every }));
-    let done = curl(&[
-        "--proxy",
-        &proxy.url(),
-        "--max-time",
-        "0.5",
-        "https://origin.lab/",
-    ]);
+    let done = curl(&["--proxy", &proxy.url(), "--max-time", "0.5", "https://origin.lab/"]);
     assert_eq!(done.exit, 28, "{done:?}");
 
     let mut client = TcpStream::connect(proxy.address()).unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
-    client
-        .write_all(b"CONNECT origin.lab:443 HTTP/1.1\r\n\r\n")
-        .unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.write_all(b"CONNECT origin.lab:443 HTTP/1.1\r\n\r\n").unwrap();
     let mut received = vec![0; 400];
     client.read_exact(&mut received).unwrap();
     let text = String::from_utf8(received).unwrap();
-    assert!(
-        text.starts_with("HTTP/1.1 200 OK\r\nX-Filler-0: ") && !text.contains("\r\n\r\n"),
-        "{text}"
-    );
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\nX-Filler-0: ") && !text.contains("\r\n\r\n"), "{text}");
 }
 
 #[test]
 fn fast_headers_without_an_end_meet_the_clients_limit() {
-    let proxy = proxy(ForwardConfig::new(ForwardMode::EndlessHeaders {
-        every: Duration::ZERO,
-    }));
+    let proxy = proxy(ForwardConfig::new(ForwardMode::EndlessHeaders { every: Duration::ZERO }));
     let done = curl(&["--proxy", &proxy.url(), "https://origin.lab/"]);
     // CURLE_RECV_ERROR or CURLE_OUT_OF_MEMORY by version: its headers are limited to 300 kB.
     assert!(done.exit != 0 && done.exit != 28, "{done:?}");
@@ -142,17 +95,11 @@ fn read_big(config: ForwardConfig) -> (usize, Option<ErrorKind>) {
     let origin = Origin::plain();
     let proxy = proxy(config.host("plain.lab", origin.address));
     let mut client = TcpStream::connect(proxy.address()).unwrap();
-    client
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
-    client
-        .write_all(b"CONNECT plain.lab:80 HTTP/1.1\r\n\r\n")
-        .unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.write_all(b"CONNECT plain.lab:80 HTTP/1.1\r\n\r\n").unwrap();
     let mut established = [0; 39];
     client.read_exact(&mut established).unwrap();
-    client
-        .write_all(b"GET /big HTTP/1.1\r\nHost: plain.lab\r\n\r\n")
-        .unwrap();
+    client.write_all(b"GET /big HTTP/1.1\r\nHost: plain.lab\r\n\r\n").unwrap();
     let mut received = 0;
     let mut buffer = [0; 4096];
     loop {

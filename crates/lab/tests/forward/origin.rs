@@ -31,9 +31,7 @@ impl Origin {
 
     pub(crate) fn tls(authority: &Authority, alpn: &[&str]) -> Self {
         let leaf = authority.leaf(&LeafSpec::good(&[NAME])).expect("a leaf");
-        let config = leaf
-            .server_config(alpn, TlsVersions::All, ClientAuth::None)
-            .expect("a configuration");
+        let config = leaf.server_config(alpn, TlsVersions::All, ClientAuth::None).expect("a configuration");
         Self::start(Some(Arc::new(config)))
     }
 
@@ -64,12 +62,7 @@ impl Origin {
                 });
             }
         });
-        Self {
-            address,
-            connections,
-            stop,
-            thread: Some(thread),
-        }
+        Self { address, connections, stop, thread: Some(thread) }
     }
 }
 
@@ -110,24 +103,12 @@ fn http1<S: Read + Write>(mut stream: S) -> io::Result<()> {
         head.clear();
         let path = request.split(' ').nth(1).unwrap_or_default();
         let answer = match path {
-            "/big" => format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}",
-                "x".repeat(1_000_000)
-            ),
+            "/big" => format!("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{}", "x".repeat(1_000_000)),
             "/chunked" => {
-                format!(
-                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{BODY}\r\n0\r\n\r\n",
-                    BODY.len()
-                )
+                format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{BODY}\r\n0\r\n\r\n", BODY.len())
             }
-            "/headers" => format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}",
-                request.len()
-            ),
-            _ => format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}",
-                BODY.len()
-            ),
+            "/headers" => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{request}", request.len()),
+            _ => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len()),
         };
         stream.write_all(answer.as_bytes())?;
         stream.flush()?;

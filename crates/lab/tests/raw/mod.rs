@@ -38,10 +38,7 @@ impl RawClient {
             decoder: FrameDecoder::with_max_frame_size(1 << 20),
             hpack: Decoder::new(DecoderLimits::default()),
         };
-        client.send(&Frame::Settings {
-            ack: false,
-            settings,
-        });
+        client.send(&Frame::Settings { ack: false, settings });
         client
     }
 
@@ -50,13 +47,8 @@ impl RawClient {
     }
 
     pub(crate) fn get(&mut self, stream_id: u32, path: &str) {
-        let fields = [
-            (":method", "GET"),
-            (":scheme", "https"),
-            (":authority", "lab"),
-            (":path", path),
-        ]
-        .map(|(name, value)| HeaderField::new(name, value));
+        let fields = [(":method", "GET"), (":scheme", "https"), (":authority", "lab"), (":path", path)]
+            .map(|(name, value)| HeaderField::new(name, value));
         let mut fragment = Vec::new();
         Encoder::new().encode(&fields, &mut fragment);
         let end_stream = true;
@@ -92,8 +84,7 @@ impl RawClient {
             match self.tls.read(&mut buffer) {
                 Ok(0) => return (frames, true),
                 Ok(count) => self.decoder.push(&buffer[..count]),
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => return (frames, true),
             }
         }
@@ -111,16 +102,9 @@ impl RawClient {
 
     pub(crate) fn frames_until_end_of(&mut self, stream: u32) -> Vec<Frame> {
         let (frames, ended) = self.frames(PATIENCE, |frame| match frame {
-            Frame::Data {
-                stream_id,
-                end_stream: true,
-                ..
+            Frame::Data { stream_id, end_stream: true, .. } | Frame::Headers { stream_id, end_stream: true, .. } => {
+                *stream_id == stream
             }
-            | Frame::Headers {
-                stream_id,
-                end_stream: true,
-                ..
-            } => *stream_id == stream,
             Frame::RstStream { stream_id, .. } => *stream_id == stream,
             _ => false,
         });
@@ -134,11 +118,7 @@ impl RawClient {
 
     pub(crate) fn status(&mut self, frames: &[Frame], stream: u32) -> String {
         let block = frames.iter().find_map(|frame| match frame {
-            Frame::Headers {
-                stream_id,
-                fragment,
-                ..
-            } if *stream_id == stream => Some(fragment),
+            Frame::Headers { stream_id, fragment, .. } if *stream_id == stream => Some(fragment),
             _ => None,
         });
         let fields = self.hpack.decode(block.expect("an answer")).unwrap();
@@ -148,9 +128,7 @@ impl RawClient {
 
 pub(crate) fn data_of(frames: &[Frame], stream: u32) -> usize {
     let lengths = frames.iter().map(|frame| match frame {
-        Frame::Data {
-            stream_id, data, ..
-        } if *stream_id == stream => data.len(),
+        Frame::Data { stream_id, data, .. } if *stream_id == stream => data.len(),
         _ => 0,
     });
     lengths.sum()

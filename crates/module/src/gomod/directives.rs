@@ -4,8 +4,8 @@ use super::error::{MAX_ERRORS, ParseError, ParseErrors};
 use super::quote::string;
 use super::syntax::{Item, Line, Parser};
 use super::{
-    Exclude, GoLine, GoMod, Godebug, MAX_GO_MOD, Module, PathLine, Replace, Replacement, Require,
-    Retract, ToolchainLine,
+    Exclude, GoLine, GoMod, Godebug, MAX_GO_MOD, Module, PathLine, Replace, Replacement, Require, Retract,
+    ToolchainLine,
 };
 use crate::path::{check_path_major, split_path_version};
 use crate::semver::int;
@@ -18,9 +18,7 @@ pub(crate) enum Mode {
     Dependency,
 }
 
-const MOD_BLOCKS: [&str; 8] = [
-    "module", "godebug", "require", "exclude", "replace", "retract", "tool", "ignore",
-];
+const MOD_BLOCKS: [&str; 8] = ["module", "godebug", "require", "exclude", "replace", "retract", "tool", "ignore"];
 
 pub(crate) fn parse_mod(file: &str, data: &[u8], mode: Mode) -> Result<GoMod, ParseErrors> {
     let mut gomod = GoMod::default();
@@ -40,17 +38,8 @@ pub(crate) fn parse_file(
     mut add: impl FnMut(&Line<'_>) -> Result<(), String>,
 ) -> Result<(), ParseErrors> {
     if data.len() > MAX_GO_MOD {
-        let message = format!(
-            "file too large: {} bytes, limit is {MAX_GO_MOD} bytes",
-            data.len()
-        );
-        return Err(ParseError {
-            file: file.to_owned(),
-            line: 1,
-            column: 1,
-            message,
-        }
-        .into());
+        let message = format!("file too large: {} bytes, limit is {MAX_GO_MOD} bytes", data.len());
+        return Err(ParseError { file: file.to_owned(), line: 1, column: 1, message }.into());
     }
     let text = String::from_utf8_lossy(data);
     let mut parser = Parser::new(file, &text)?;
@@ -60,8 +49,7 @@ pub(crate) fn parse_file(
         match parser.item()? {
             Item::End => break,
             Item::Block { tokens, at } => {
-                let known =
-                    tokens.len() == 1 && blocks.is_none_or(|blocks| blocks.contains(&tokens[0]));
+                let known = tokens.len() == 1 && blocks.is_none_or(|blocks| blocks.contains(&tokens[0]));
                 skip_block = !known;
                 if !known && blocks.is_some() {
                     let words: String = tokens.join(" ").chars().take(256).collect();
@@ -76,11 +64,7 @@ pub(crate) fn parse_file(
             }
         }
     }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(ParseErrors { errors })
-    }
+    if errors.is_empty() { Ok(()) } else { Err(ParseErrors { errors }) }
 }
 
 fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode) -> Result<(), String> {
@@ -99,20 +83,11 @@ fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode) -> Result<(), Strin
         "godebug" => gomod.godebug.push(godebug_line(line)?),
         "require" => {
             let (path, version) = path_and_version(line)?;
-            gomod.requires.push(Require {
-                path,
-                version,
-                indirect: is_indirect(line),
-                line: at,
-            });
+            gomod.requires.push(Require { path, version, indirect: is_indirect(line), line: at });
         }
         "exclude" => {
             let (path, version) = path_and_version(line)?;
-            gomod.excludes.push(Exclude {
-                path,
-                version,
-                line: at,
-            });
+            gomod.excludes.push(Exclude { path, version, line: at });
         }
         "replace" => gomod.replaces.push(replace_line(line)?),
         "retract" => match retract_line(line, strict) {
@@ -131,36 +106,20 @@ fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode) -> Result<(), Strin
 pub(crate) fn go_line(repeated: bool, line: &Line<'_>, strict: bool) -> Result<GoLine, String> {
     let version = single(repeated, line)?;
     let lax = || {
-        if strict {
-            None
-        } else {
-            lax_go_version(version)
-        }
+        if strict { None } else { lax_go_version(version) }
     };
     let Some(version) = is_go_version(version).then_some(version).or_else(lax) else {
-        return Err(format!(
-            "invalid go version '{}': must match format 1.23.0",
-            clip(version)
-        ));
+        return Err(format!("invalid go version '{}': must match format 1.23.0", clip(version)));
     };
-    Ok(GoLine {
-        version: version.to_owned(),
-        line: line.at.line,
-    })
+    Ok(GoLine { version: version.to_owned(), line: line.at.line })
 }
 
 pub(crate) fn toolchain_line(repeated: bool, line: &Line<'_>) -> Result<ToolchainLine, String> {
     let name = single(repeated, line)?;
     if !(name == "default" || name == "go1" || name.starts_with("go1.")) {
-        return Err(format!(
-            "invalid toolchain version '{}': must match format go1.23.0 or default",
-            clip(name)
-        ));
+        return Err(format!("invalid toolchain version '{}': must match format go1.23.0 or default", clip(name)));
     }
-    Ok(ToolchainLine {
-        name: name.to_owned(),
-        line: line.at.line,
-    })
+    Ok(ToolchainLine { name: name.to_owned(), line: line.at.line })
 }
 
 pub(crate) fn godebug_line(line: &Line<'_>) -> Result<Godebug, String> {
@@ -168,11 +127,7 @@ pub(crate) fn godebug_line(line: &Line<'_>) -> Result<Godebug, String> {
         [setting] if !setting.contains(['"', '`', '\'', ',']) => setting.split_once('='),
         _ => None,
     }
-    .map(|(key, value)| Godebug {
-        key: key.to_owned(),
-        value: value.to_owned(),
-        line: line.at.line,
-    })
+    .map(|(key, value)| Godebug { key: key.to_owned(), value: value.to_owned(), line: line.at.line })
     .ok_or_else(|| "usage: godebug key=value".to_owned())
 }
 
@@ -199,18 +154,12 @@ pub(crate) fn replace_line(line: &Line<'_>) -> Result<Replace, String> {
     let new = match args.get(arrow + 2) {
         None if is_directory(&new_path) => {
             if cfg!(unix) && new_path.contains('\\') {
-                return Err(
-                    "replacement directory appears to be Windows path (on a non-windows system)"
-                        .to_owned(),
-                );
+                return Err("replacement directory appears to be Windows path (on a non-windows system)".to_owned());
             }
             Replacement::Directory(new_path)
         }
         None if new_path.contains('@') => {
-            return Err(
-                "replacement module must match format 'path version', not 'path@version'"
-                    .to_owned(),
-            );
+            return Err("replacement module must match format 'path version', not 'path@version'".to_owned());
         }
         None => {
             return Err("replacement module without version must be directory path (rooted or starting with . or ..)"
@@ -219,35 +168,18 @@ pub(crate) fn replace_line(line: &Line<'_>) -> Result<Replace, String> {
         Some(token) => {
             let version = version(line.verb, &new_path, token)?;
             if is_directory(&new_path) {
-                return Err(format!(
-                    "replacement module directory path {:?} cannot have version",
-                    clip(&new_path)
-                ));
+                return Err(format!("replacement module directory path {:?} cannot have version", clip(&new_path)));
             }
-            Replacement::Module {
-                path: new_path,
-                version,
-            }
+            Replacement::Module { path: new_path, version }
         }
     };
-    Ok(Replace {
-        old_path,
-        old_version,
-        new,
-        line: line.at.line,
-    })
+    Ok(Replace { old_path, old_version, new, line: line.at.line })
 }
 
 pub(crate) fn path_line(line: &Line<'_>) -> Result<PathLine, String> {
     match line.args[..] {
-        [token] => Ok(PathLine {
-            path: string(token)?,
-            line: line.at.line,
-        }),
-        _ => Err(format!(
-            "{} directive expects exactly one argument",
-            line.verb
-        )),
+        [token] => Ok(PathLine { path: string(token)?, line: line.at.line }),
+        _ => Err(format!("{} directive expects exactly one argument", line.verb)),
     }
 }
 
@@ -256,11 +188,7 @@ fn module_line(repeated: bool, line: &Line<'_>) -> Result<Module, String> {
         return Err("repeated module statement".to_owned());
     }
     match line.args[..] {
-        [token] => Ok(Module {
-            path: string(token)?,
-            deprecated: deprecation(&comments(line)),
-            line: line.at.line,
-        }),
+        [token] => Ok(Module { path: string(token)?, deprecated: deprecation(&comments(line)), line: line.at.line }),
         _ => Err("usage: module module/path".to_owned()),
     }
 }
@@ -302,12 +230,7 @@ fn retract_line(line: &Line<'_>, strict: bool) -> Result<Retract, String> {
     if let Some(token) = rest.first().filter(|_| strict) {
         return Err(format!("unexpected token after version: {:?}", clip(token)));
     }
-    Ok(Retract {
-        low,
-        high,
-        rationale: comments(line),
-        line: line.at.line,
-    })
+    Ok(Retract { low, high, rationale: comments(line), line: line.at.line })
 }
 
 /// The only argument of a `go` or `toolchain` line.
@@ -315,41 +238,25 @@ fn single<'a>(repeated: bool, line: &Line<'a>) -> Result<&'a str, String> {
     match line.args[..] {
         _ if repeated => Err(format!("repeated {} statement", line.verb)),
         [token] => Ok(token),
-        _ => Err(format!(
-            "{} directive expects exactly one argument",
-            line.verb
-        )),
+        _ => Err(format!("{} directive expects exactly one argument", line.verb)),
     }
 }
 
 fn version(verb: &str, path: &str, token: &str) -> Result<Version, String> {
-    let subject = if path.is_empty() {
-        verb.to_owned()
-    } else {
-        format!("{verb} {}", clip(path))
-    };
+    let subject = if path.is_empty() { verb.to_owned() } else { format!("{verb} {}", clip(path)) };
     let text = string(token).map_err(|reason| {
         let reason = reason.trim_start_matches("invalid quoted string: ");
         format!("{subject}: version {:?} invalid: {reason}", clip(token))
     })?;
-    Ok(Version::parse(&text)
-        .map_err(|e| format!("{subject}: {e}"))?
-        .canonical())
+    Ok(Version::parse(&text).map_err(|e| format!("{subject}: {e}"))?.canonical())
 }
 
 fn path_major(path: &str) -> Result<&str, String> {
-    split_path_version(path)
-        .map(|(_, major)| major)
-        .ok_or_else(|| "invalid module path".to_owned())
+    split_path_version(path).map(|(_, major)| major).ok_or_else(|| "invalid module path".to_owned())
 }
 
 fn is_indirect(line: &Line<'_>) -> bool {
-    let mut words = line
-        .suffix
-        .unwrap_or_default()
-        .strip_prefix("//")
-        .unwrap_or_default()
-        .split_whitespace();
+    let mut words = line.suffix.unwrap_or_default().strip_prefix("//").unwrap_or_default().split_whitespace();
     match (words.next(), words.next()) {
         (Some("indirect"), None) => true,
         (Some(first), Some(_)) => first == "indirect;",
@@ -372,9 +279,7 @@ fn comments(line: &Line<'_>) -> String {
 
 /// The message of the first paragraph that begins with `Deprecated:`.
 fn deprecation(comments: &str) -> Option<String> {
-    let message = comments
-        .split("\n\n")
-        .find_map(|paragraph| paragraph.strip_prefix("Deprecated:"))?;
+    let message = comments.split("\n\n").find_map(|paragraph| paragraph.strip_prefix("Deprecated:"))?;
     Some(message.trim_start_matches(' ').to_owned()).filter(|message| !message.is_empty())
 }
 
@@ -386,13 +291,9 @@ fn is_go_version(text: &str) -> bool {
         if let Some(patch) = rest.strip_prefix('.') {
             rest = int(patch)?.1;
         }
-        let letters = rest
-            .bytes()
-            .position(|b| !b.is_ascii_lowercase())
-            .unwrap_or(rest.len());
+        let letters = rest.bytes().position(|b| !b.is_ascii_lowercase()).unwrap_or(rest.len());
         let (kind, number) = rest.split_at(letters);
-        let suffix =
-            kind.is_empty() == number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+        let suffix = kind.is_empty() == number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
         Some(major != "0" && suffix)
     };
     parse().unwrap_or(false)
@@ -410,9 +311,7 @@ fn lax_go_version(text: &str) -> Option<&str> {
 fn is_directory(path: &str) -> bool {
     let b = path.as_bytes();
     matches!(path, "." | "..")
-        || ["./", ".\\", "../", "..\\", "/", "\\"]
-            .iter()
-            .any(|prefix| path.starts_with(prefix))
+        || ["./", ".\\", "../", "..\\", "/", "\\"].iter().any(|prefix| path.starts_with(prefix))
         || (b.len() >= 2 && b[0].is_ascii_alphabetic() && b[1] == b':')
 }
 

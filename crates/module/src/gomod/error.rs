@@ -42,8 +42,6 @@ impl std::error::Error for ParseErrors {}
 
 impl From<ParseError> for ParseErrors {
     fn from(error: ParseError) -> Self {
-        Self {
-            errors: vec![error],
-        }
+        Self { errors: vec![error] }
     }
 }

@@ -49,22 +49,11 @@ pub(crate) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Self {
-        Self {
-            file,
-            text,
-            offset: 0,
-            at: Position { line: 1, column: 1 },
-            in_line: false,
-        }
+        Self { file, text, offset: 0, at: Position { line: 1, column: 1 }, in_line: false }
     }
 
     pub(crate) fn error(&self, at: Position, message: impl Into<String>) -> ParseError {
-        ParseError {
-            file: self.file.to_owned(),
-            line: at.line,
-            column: at.column,
-            message: message.into(),
-        }
+        ParseError { file: self.file.to_owned(), line: at.line, column: at.column, message: message.into() }
     }
 
     /// The place that has been read up to.
@@ -78,28 +67,16 @@ impl<'a> Lexer<'a> {
         }
         let (start, at) = (self.offset, self.at);
         let Some(c) = self.peek() else {
-            return Ok(Token {
-                kind: Kind::End,
-                text: "",
-                at,
-            });
+            return Ok(Token { kind: Kind::End, text: "", at });
         };
         if self.rest().starts_with("//") {
-            let kind = if self.in_line {
-                Kind::LineComment
-            } else {
-                Kind::Comment
-            };
+            let kind = if self.in_line { Kind::LineComment } else { Kind::Comment };
             while self.peek().is_some_and(|c| c != '\n') {
                 self.bump();
             }
             let text = &self.text[start..self.offset];
             self.bump();
-            return Ok(Token {
-                kind,
-                text: text.strip_suffix('\r').unwrap_or(text),
-                at,
-            });
+            return Ok(Token { kind, text: text.strip_suffix('\r').unwrap_or(text), at });
         }
         self.no_block_comment()?;
         let kind = match c {
@@ -115,11 +92,7 @@ impl<'a> Lexer<'a> {
             c => return Err(self.error(at, format!("unexpected input character {c:?}"))),
         }
         self.in_line = kind != Kind::Newline;
-        Ok(Token {
-            kind,
-            text: &self.text[start..self.offset],
-            at,
-        })
+        Ok(Token { kind, text: &self.text[start..self.offset], at })
     }
 
     fn string(&mut self, quote: char, start: Position) -> Result<(), ParseError> {
@@ -154,10 +127,7 @@ impl<'a> Lexer<'a> {
 
     fn no_block_comment(&self) -> Result<(), ParseError> {
         if self.rest().starts_with("/*") {
-            return Err(self.error(
-                self.at,
-                "mod files must use // comments (not /* */ comments)",
-            ));
+            return Err(self.error(self.at, "mod files must use // comments (not /* */ comments)"));
         }
         Ok(())
     }
@@ -174,10 +144,7 @@ impl<'a> Lexer<'a> {
         let Some(c) = self.peek() else { return };
         self.offset += c.len_utf8();
         if c == '\n' {
-            self.at = Position {
-                line: self.at.line + 1,
-                column: 1,
-            };
+            self.at = Position { line: self.at.line + 1, column: 1 };
             self.in_line = false;
         } else {
             self.at.column += 1;

@@ -89,12 +89,7 @@ impl GoMod {
     /// without one, the last line of each where there are several.
     #[must_use]
     pub fn replacement(&self, path: &str, version: &Version) -> Option<&Replace> {
-        let of_path = || {
-            self.replaces
-                .iter()
-                .rev()
-                .filter(|replace| replace.old_path == path)
-        };
+        let of_path = || self.replaces.iter().rev().filter(|replace| replace.old_path == path);
         of_path()
             .find(|replace| replace.old_version.as_ref() == Some(version))
             .or_else(|| of_path().find(|replace| replace.old_version.is_none()))

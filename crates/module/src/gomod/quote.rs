@@ -36,9 +36,7 @@ fn unquote(inner: &str) -> Option<String> {
                     'u' => 4,
                     'U' => 8,
                     '0'..='7' => {
-                        let value =
-                            u32::from_str_radix(&format!("{escape}{}", take(&mut rest, 2)?), 8)
-                                .ok()?;
+                        let value = u32::from_str_radix(&format!("{escape}{}", take(&mut rest, 2)?), 8).ok()?;
                         out.push(u8::try_from(value).ok()?);
                         continue;
                     }
@@ -47,8 +45,7 @@ fn unquote(inner: &str) -> Option<String> {
                         continue;
                     }
                 };
-                let hex = take(&mut rest, digits)
-                    .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+                let hex = take(&mut rest, digits).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
                 let value = u32::from_str_radix(hex, 16).ok()?;
                 if digits == 2 {
                     out.push(u8::try_from(value).ok()?);

@@ -47,12 +47,7 @@ impl<'a> Parser<'a> {
     pub(crate) fn new(file: &'a str, text: &'a str) -> Result<Self, ParseError> {
         let mut lexer = Lexer::new(file, text);
         let next = lexer.next()?;
-        Ok(Self {
-            lexer,
-            next,
-            above: Vec::new(),
-            block: None,
-        })
+        Ok(Self { lexer, next, above: Vec::new(), block: None })
     }
 
     pub(crate) fn error(&self, at: Position, message: impl Into<String>) -> ParseError {
@@ -90,9 +85,7 @@ impl<'a> Parser<'a> {
                     self.lex()?;
                     if !self.next.kind.ends_line() {
                         let at = self.lexer.position();
-                        return Err(
-                            self.error(at, "syntax error (expected newline after closing paren)")
-                        );
+                        return Err(self.error(at, "syntax error (expected newline after closing paren)"));
                     }
                     self.lex()?;
                     self.block = None;
@@ -139,21 +132,14 @@ impl<'a> Parser<'a> {
             if token.kind == Kind::Open {
                 if self.next.kind.ends_line() {
                     let at = first.at;
-                    self.block = Some(OpenBlock {
-                        verb: first.text,
-                        at,
-                        above: above.into(),
-                    });
+                    self.block = Some(OpenBlock { verb: first.text, at, above: above.into() });
                     return Ok(Item::Block { tokens, at });
                 }
                 if self.next.kind == Kind::Close {
                     let close = self.lex()?;
                     if self.next.kind.ends_line() {
                         self.lex()?;
-                        return Ok(Item::Block {
-                            tokens,
-                            at: first.at,
-                        });
+                        return Ok(Item::Block { tokens, at: first.at });
                     }
                     tokens.extend([token.text, close.text]);
                     continue;
@@ -163,15 +149,7 @@ impl<'a> Parser<'a> {
         };
         let args = tokens.split_off(1);
         let block_above = Rc::from([]);
-        Ok(Item::Line(Line {
-            verb: first.text,
-            args,
-            at: first.at,
-            in_block: false,
-            above,
-            suffix,
-            block_above,
-        }))
+        Ok(Item::Line(Line { verb: first.text, args, at: first.at, in_block: false, above, suffix, block_above }))
     }
 
     fn lex(&mut self) -> Result<Token<'a>, ParseError> {

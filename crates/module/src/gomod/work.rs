@@ -1,8 +1,6 @@
 //! go.work (`golang.org/x/mod/modfile/work.go`).
 
-use super::directives::{
-    go_line, godebug_line, parse_file, path_line, replace_line, toolchain_line,
-};
+use super::directives::{go_line, godebug_line, parse_file, path_line, replace_line, toolchain_line};
 use super::error::ParseErrors;
 use super::syntax::Line;
 use super::{GoLine, Godebug, Replace, ToolchainLine};
@@ -39,9 +37,7 @@ impl GoWork {
     /// With file, line and column, and for a file over [`super::MAX_GO_MOD`].
     pub fn parse(file: &str, data: &[u8]) -> Result<Self, ParseErrors> {
         let mut work = Self::default();
-        parse_file(file, data, Some(&["godebug", "use", "replace"]), |line| {
-            work.directive(line)
-        })?;
+        parse_file(file, data, Some(&["godebug", "use", "replace"]), |line| work.directive(line))?;
         Ok(work)
     }
 
@@ -61,17 +57,11 @@ impl GoWork {
                     1 => e,
                     _ => "usage: use local/dir".to_owned(),
                 })?;
-                self.uses.push(Use {
-                    path: path.path,
-                    line: path.line,
-                });
+                self.uses.push(Use { path: path.path, line: path.line });
             }
             "replace" => self.replaces.push(replace_line(line)?),
             verb => {
-                return Err(format!(
-                    "unknown directive: {}",
-                    verb.chars().take(256).collect::<String>()
-                ));
+                return Err(format!("unknown directive: {}", verb.chars().take(256).collect::<String>()));
             }
         }
         Ok(())

@@ -32,11 +32,7 @@ impl CheckedZip {
         if self.too_large {
             return Err(ZipError::ContentTooLarge);
         }
-        if self.invalid.is_empty() {
-            Ok(self.valid)
-        } else {
-            Err(ZipError::Invalid(self.invalid))
-        }
+        if self.invalid.is_empty() { Ok(self.valid) } else { Err(ZipError::Invalid(self.invalid)) }
     }
 }
 
@@ -82,12 +78,7 @@ struct Seen {
 
 impl Rules {
     pub(crate) fn new(module: &ModuleVersion) -> Self {
-        Self {
-            prefix: module.zip_prefix(),
-            seen: HashMap::new(),
-            total: 0,
-            checked: CheckedZip::default(),
-        }
+        Self { prefix: module.zip_prefix(), seen: HashMap::new(), total: 0, checked: CheckedZip::default() }
     }
 
     pub(crate) fn add(&mut self, index: usize, full_name: &str, size: u64) {
@@ -95,10 +86,7 @@ impl Rules {
             Ok(true) => self.checked.valid.push(index),
             Ok(false) => {}
             Err(reason) if self.checked.invalid.len() < MAX_INVALID => {
-                self.checked.invalid.push(InvalidFile {
-                    name: full_name.chars().take(256).collect(),
-                    reason,
-                });
+                self.checked.invalid.push(InvalidFile { name: full_name.chars().take(256).collect(), reason });
             }
             Err(_) => {}
         }
@@ -112,9 +100,7 @@ impl Rules {
         if name.is_empty() {
             return Ok(false);
         }
-        let (name, is_dir) = name
-            .strip_suffix('/')
-            .map_or((name, false), |name| (name, true));
+        let (name, is_dir) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
         if !is_clean(name) {
             return Err("file path is not clean".to_owned());
         }
@@ -136,9 +122,7 @@ impl Rules {
         self.checked.too_large |= self.total > MAX_ZIP_FILE;
         for (special, limit) in [("go.mod", MAX_GO_MOD), ("LICENSE", MAX_LICENSE)] {
             if name == special && size > limit {
-                return Err(format!(
-                    "{special} file too large (max size is {limit} bytes)"
-                ));
+                return Err(format!("{special} file too large (max size is {limit} bytes)"));
             }
         }
         Ok(true)
@@ -154,20 +138,14 @@ impl Rules {
             let (upto, id) = (&path[..end], self.seen.len() + 1);
             match self.seen.entry((parent, fold(element))) {
                 Slot::Vacant(slot) => {
-                    slot.insert(Seen {
-                        id,
-                        name: element.to_owned(),
-                        is_dir,
-                    });
+                    slot.insert(Seen { id, name: element.to_owned(), is_dir });
                     parent = id;
                 }
                 Slot::Occupied(slot) => {
                     let seen = slot.get();
                     if seen.name != element {
                         let other = format!("{}{}", &path[..start], seen.name);
-                        return Err(format!(
-                            "case-insensitive file name collision: {other:?} and {upto:?}"
-                        ));
+                        return Err(format!("case-insensitive file name collision: {other:?} and {upto:?}"));
                     }
                     if seen.is_dir != is_dir {
                         return Err(format!("entry {upto:?} is both a file and a directory"));
@@ -186,11 +164,7 @@ impl Rules {
 
 /// Whether `path.Clean` would change nothing.
 fn is_clean(path: &str) -> bool {
-    !path.is_empty()
-        && path
-            .split('/')
-            .enumerate()
-            .all(|(i, e)| !matches!(e, "." | "..") && (i == 0 || !e.is_empty()))
+    !path.is_empty() && path.split('/').enumerate().all(|(i, e)| !matches!(e, "." | "..") && (i == 0 || !e.is_empty()))
 }
 
 /// A key that is the same for names that differ in case only (`strToFold`, by way of upper and lower case).

@@ -26,20 +26,14 @@ pub fn create_module_zip<N: AsRef<str>, C: AsRef<[u8]>>(
     let mut directory = Vec::new();
     let mut count: u16 = 0;
     for (index, (name, content)) in files.into_iter().enumerate() {
-        let (name, content) = (
-            format!("{}{}", module.zip_prefix(), name.as_ref()),
-            content.as_ref(),
-        );
+        let (name, content) = (format!("{}{}", module.zip_prefix(), name.as_ref()), content.as_ref());
         rules.add(index, &name, content.len() as u64);
         if rules.checked.valid.last() != Some(&index) || rules.checked.too_large {
             rules.checked.result()?;
             let reason = "a directory is not a file".to_owned();
             return Err(ZipError::Invalid(vec![InvalidFile { name, reason }]));
         }
-        count = count
-            .checked_add(1)
-            .filter(|n| *n < u16::MAX)
-            .ok_or_else(|| too_large("too many files"))?;
+        count = count.checked_add(1).filter(|n| *n < u16::MAX).ok_or_else(|| too_large("too many files"))?;
         let offset = size32(out.len())?;
         let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
         deflated.write_all(content)?;

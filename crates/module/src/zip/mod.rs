@@ -38,9 +38,7 @@ pub enum ZipError {
         size: u64,
     },
     /// Its files together are over the limit.
-    #[error(
-        "total uncompressed size of module contents too large (max size is {MAX_ZIP_FILE} bytes)"
-    )]
+    #[error("total uncompressed size of module contents too large (max size is {MAX_ZIP_FILE} bytes)")]
     ContentTooLarge,
     /// A file is not what its header says.
     #[error("{name}: {reason}")]

@@ -70,13 +70,9 @@ impl<R: Read + Seek> Archive<R> {
         }
         let directory = locate_directory(&mut reader, size)?;
         if directory.size > MAX_DIRECTORY {
-            return Err(malformed(format!(
-                "directory of {} bytes, limit is {MAX_DIRECTORY}",
-                directory.size
-            )));
+            return Err(malformed(format!("directory of {} bytes, limit is {MAX_DIRECTORY}", directory.size)));
         }
-        let mut bytes =
-            vec![0; usize::try_from(directory.size).map_err(|_| malformed("directory too large"))?];
+        let mut bytes = vec![0; usize::try_from(directory.size).map_err(|_| malformed("directory too large"))?];
         reader.seek(SeekFrom::Start(directory.offset))?;
         reader.read_exact(&mut bytes)?;
         let mut rest = &bytes[..];
@@ -85,9 +81,7 @@ impl<R: Read + Seek> Archive<R> {
             entries.push(entry(&mut rest, directory.offset)?);
         }
         if !rest.is_empty() {
-            return Err(malformed(
-                "the directory has more entries than its end record says",
-            ));
+            return Err(malformed("the directory has more entries than its end record says"));
         }
         Ok(Self { reader, entries })
     }
@@ -101,9 +95,7 @@ impl<R: Read + Seek> Archive<R> {
     /// The sum of all sizes that the directory says, in bytes.
     #[must_use]
     pub fn total_size(&self) -> u64 {
-        self.entries
-            .iter()
-            .fold(0, |sum, entry| sum.saturating_add(entry.size))
+        self.entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.size))
     }
 
     /// Writes the content of an entry to `sink`, inflated. Never writes more than [`Entry::size`] bytes.
@@ -112,21 +104,10 @@ impl<R: Read + Seek> Archive<R> {
     /// Where there is no such entry, where size or CRC are not what the directory says, where the method is neither
     /// stored nor deflated, and where reading or writing fails. Part of the content may have been written by then.
     pub fn read(&mut self, index: usize, sink: &mut impl Write) -> Result<(), ZipError> {
-        let entry = self
-            .entries
-            .get(index)
-            .ok_or_else(|| malformed("no such entry"))?
-            .clone();
-        let bad = |reason: &str| ZipError::File {
-            name: entry.name.clone(),
-            reason: reason.to_owned(),
-        };
+        let entry = self.entries.get(index).ok_or_else(|| malformed("no such entry"))?.clone();
+        let bad = |reason: &str| ZipError::File { name: entry.name.clone(), reason: reason.to_owned() };
         if entry.is_dir() {
-            return if entry.size == 0 {
-                Ok(())
-            } else {
-                Err(bad("a directory with content"))
-            };
+            return if entry.size == 0 { Ok(()) } else { Err(bad("a directory with content")) };
         }
         self.reader.seek(SeekFrom::Start(entry.offset))?;
         let mut header = [0; 30];
@@ -161,16 +142,11 @@ fn locate_directory<R: Read + Seek>(reader: &mut R, size: u64) -> Result<Directo
     let mut tail = vec![0; usize::try_from(tail_size).map_err(|_| malformed("too large"))?];
     reader.seek(SeekFrom::Start(size - tail_size))?;
     reader.read_exact(&mut tail)?;
-    let last = tail
-        .len()
-        .checked_sub(END_SIZE)
-        .ok_or_else(|| malformed("too short"))?;
+    let last = tail.len().checked_sub(END_SIZE).ok_or_else(|| malformed("too short"))?;
     let at = (0..=last)
         .rev()
         .find(|&at| u32_at(&tail, at) == END)
-        .ok_or_else(|| {
-            malformed("no end of directory record: the file is cut short or not a zip")
-        })?;
+        .ok_or_else(|| malformed("no end of directory record: the file is cut short or not a zip"))?;
     let end = &tail[at..];
     if at + END_SIZE + usize::from(u16_at(end, 20)) > tail.len() {
         return Err(malformed("comment cut short"));
@@ -185,9 +161,7 @@ fn locate_directory<R: Read + Seek>(reader: &mut R, size: u64) -> Result<Directo
     if parts != (0, 0) && parts != (0xffff, 0xffff) {
         return Err(malformed("one part of several"));
     }
-    let wide = directory.entries == 0xffff
-        || directory.size == 0xffff_ffff
-        || directory.offset == 0xffff_ffff;
+    let wide = directory.entries == 0xffff || directory.size == 0xffff_ffff || directory.offset == 0xffff_ffff;
     if wide && let Some(locator) = end_offset.checked_sub(20) {
         let mut bytes = [0; 20];
         reader.seek(SeekFrom::Start(locator))?;
@@ -200,17 +174,11 @@ fn locate_directory<R: Read + Seek>(reader: &mut R, size: u64) -> Result<Directo
             if u32_at(&bytes, 0) != END64 {
                 return Err(malformed("no 64-bit end record where its locator says"));
             }
-            directory = Directory {
-                entries: u64_at(&bytes, 32),
-                size: u64_at(&bytes, 40),
-                offset: u64_at(&bytes, 48),
-            };
+            directory = Directory { entries: u64_at(&bytes, 32), size: u64_at(&bytes, 40), offset: u64_at(&bytes, 48) };
         }
     }
     if directory.offset.checked_add(directory.size) != Some(end_offset) {
-        return Err(malformed(
-            "directory size and offset do not meet its end record",
-        ));
+        return Err(malformed("directory size and offset do not meet its end record"));
     }
     Ok(directory)
 }
@@ -222,27 +190,13 @@ fn entry(rest: &mut &[u8], directory: u64) -> Result<Entry, ZipError> {
         return Err(malformed("no directory header where one should be"));
     }
     let name = take(rest, usize::from(u16_at(header, 28))).ok_or_else(short)?;
-    take(
-        rest,
-        usize::from(u16_at(header, 30)) + usize::from(u16_at(header, 32)),
-    )
-    .ok_or_else(short)?;
+    take(rest, usize::from(u16_at(header, 30)) + usize::from(u16_at(header, 32))).ok_or_else(short)?;
     let name = std::str::from_utf8(name)
-        .map_err(|_| {
-            malformed(format!(
-                "file name is not UTF-8: {:?}",
-                String::from_utf8_lossy(name)
-            ))
-        })?
+        .map_err(|_| malformed(format!("file name is not UTF-8: {:?}", String::from_utf8_lossy(name))))?
         .to_owned();
     let flags = u16_at(header, 8);
     let (compressed, size, offset) = (u32_at(header, 20), u32_at(header, 24), u32_at(header, 42));
-    let bad = |reason: &str| {
-        Err(ZipError::File {
-            name: name.clone(),
-            reason: reason.to_owned(),
-        })
-    };
+    let bad = |reason: &str| Err(ZipError::File { name: name.clone(), reason: reason.to_owned() });
     if flags & 1 != 0 {
         return bad("encrypted");
     }
@@ -263,10 +217,7 @@ fn entry(rest: &mut &[u8], directory: u64) -> Result<Entry, ZipError> {
 
 /// Copies exactly the entry's size, and gives the checksum of what was copied.
 fn copy(mut from: impl Read, sink: &mut impl Write, entry: &Entry) -> Result<u32, ZipError> {
-    let bad = |reason: String| ZipError::File {
-        name: entry.name.clone(),
-        reason,
-    };
+    let bad = |reason: String| ZipError::File { name: entry.name.clone(), reason };
     let mut crc = Crc::new();
     let mut left = entry.size;
     let mut buffer = vec![0; 64 << 10];
@@ -277,12 +228,9 @@ fn copy(mut from: impl Read, sink: &mut impl Write, entry: &Entry) -> Result<u32
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(bad(e.to_string())),
         };
-        left = left.checked_sub(n as u64).ok_or_else(|| {
-            bad(format!(
-                "uncompressed size is larger than declared size ({} bytes)",
-                entry.size
-            ))
-        })?;
+        left = left
+            .checked_sub(n as u64)
+            .ok_or_else(|| bad(format!("uncompressed size is larger than declared size ({} bytes)", entry.size)))?;
         crc.update(&buffer[..n]);
         sink.write_all(&buffer[..n])?;
     }

@@ -61,10 +61,7 @@ impl Frame {
     pub fn decode(header: FrameHeader, payload: &[u8]) -> Result<Self, FrameError> {
         let check = Check { header };
         if payload.len() != header.length as usize {
-            return Err(check.size(
-                "the payload does not have the length that the header says",
-                "4.1",
-            ));
+            return Err(check.size("the payload does not have the length that the header says", "4.1"));
         }
         let stream_id = header.stream_id;
         let end_stream = header.flags.contains(Flags::END_STREAM);
@@ -74,12 +71,7 @@ impl Frame {
             FrameKind::Data => {
                 check.on_a_stream("6.1")?;
                 let (data, padding) = check.unpad(payload, 0, "6.1")?;
-                Ok(Self::Data {
-                    stream_id,
-                    data: data.to_vec(),
-                    end_stream,
-                    padding,
-                })
+                Ok(Self::Data { stream_id, data: data.to_vec(), end_stream, padding })
             }
             FrameKind::Headers => {
                 check.on_a_stream("6.2")?;
@@ -87,19 +79,10 @@ impl Frame {
                 let fixed = if with_priority { Priority::LEN } else { 0 };
                 let (content, padding) = check.unpad(payload, fixed, "6.2")?;
                 let (priority, fragment) = match content.split_first_chunk() {
-                    Some((priority, fragment)) if with_priority => {
-                        (Some(Priority::decode(*priority)), fragment)
-                    }
+                    Some((priority, fragment)) if with_priority => (Some(Priority::decode(*priority)), fragment),
                     _ => (None, content),
                 };
-                Ok(Self::Headers {
-                    stream_id,
-                    fragment: fragment.to_vec(),
-                    priority,
-                    end_stream,
-                    end_headers,
-                    padding,
-                })
+                Ok(Self::Headers { stream_id, fragment: fragment.to_vec(), priority, end_stream, end_headers, padding })
             }
             FrameKind::Priority => {
                 check.on_a_stream("6.3")?;
@@ -107,61 +90,42 @@ impl Frame {
                     scope: ErrorScope::Stream,
                     ..check.size("the payload must have 5 octets", "6.3")
                 })?;
-                Ok(Self::Priority {
-                    stream_id,
-                    priority: Priority::decode(bytes),
-                })
+                Ok(Self::Priority { stream_id, priority: Priority::decode(bytes) })
             }
             FrameKind::RstStream => {
                 check.on_a_stream("6.4")?;
                 let code = check.u32(payload, "6.4")?;
-                Ok(Self::RstStream {
-                    stream_id,
-                    code: code.into(),
-                })
+                Ok(Self::RstStream { stream_id, code: code.into() })
             }
             FrameKind::Settings => {
                 check.on_the_connection("6.5")?;
                 if ack && !payload.is_empty() {
                     return Err(check.size("an acknowledgement must have no payload", "6.5"));
                 }
-                let settings = Settings::decode(payload).ok_or_else(|| {
-                    check.size("the payload must be a multiple of 6 octets", "6.5")
-                })?;
+                let settings = Settings::decode(payload)
+                    .ok_or_else(|| check.size("the payload must be a multiple of 6 octets", "6.5"))?;
                 Ok(Self::Settings { ack, settings })
             }
             FrameKind::PushPromise => {
                 check.on_a_stream("6.6")?;
                 let (content, padding) = check.unpad(payload, 4, "6.6")?;
                 let Some((promised, fragment)) = content.split_first_chunk::<4>() else {
-                    return Err(
-                        check.size("the payload must have a promised stream of 4 octets", "6.6")
-                    );
+                    return Err(check.size("the payload must have a promised stream of 4 octets", "6.6"));
                 };
                 let promised_id = u32::from_be_bytes(*promised) & MASK_31;
                 if promised_id == 0 {
                     return Err(check.protocol("the promised stream is 0", "6.6"));
                 }
-                Ok(Self::PushPromise {
-                    stream_id,
-                    promised_id,
-                    fragment: fragment.to_vec(),
-                    end_headers,
-                    padding,
-                })
+                Ok(Self::PushPromise { stream_id, promised_id, fragment: fragment.to_vec(), end_headers, padding })
             }
             FrameKind::Ping => {
                 check.on_the_connection("6.7")?;
-                let data = payload
-                    .try_into()
-                    .map_err(|_| check.size("the payload must have 8 octets", "6.7"))?;
+                let data = payload.try_into().map_err(|_| check.size("the payload must have 8 octets", "6.7"))?;
                 Ok(Self::Ping { ack, data })
             }
             FrameKind::GoAway => {
                 check.on_the_connection("6.8")?;
-                let Some((&[l0, l1, l2, l3, c0, c1, c2, c3], debug_data)) =
-                    payload.split_first_chunk()
-                else {
+                let Some((&[l0, l1, l2, l3, c0, c1, c2, c3], debug_data)) = payload.split_first_chunk() else {
                     return Err(check.size("the payload must have at least 8 octets", "6.8"));
                 };
                 Ok(Self::GoAway {
@@ -173,35 +137,18 @@ impl Frame {
             FrameKind::WindowUpdate => {
                 let increment = check.u32(payload, "6.9")? & MASK_31;
                 if increment == 0 {
-                    let scope = if stream_id == 0 {
-                        ErrorScope::Connection
-                    } else {
-                        ErrorScope::Stream
-                    };
-                    return Err(FrameError {
-                        scope,
-                        ..check.protocol("the window increment is 0", "6.9")
-                    });
+                    let scope = if stream_id == 0 { ErrorScope::Connection } else { ErrorScope::Stream };
+                    return Err(FrameError { scope, ..check.protocol("the window increment is 0", "6.9") });
                 }
-                Ok(Self::WindowUpdate {
-                    stream_id,
-                    increment,
-                })
+                Ok(Self::WindowUpdate { stream_id, increment })
             }
             FrameKind::Continuation => {
                 check.on_a_stream("6.10")?;
-                Ok(Self::Continuation {
-                    stream_id,
-                    fragment: payload.to_vec(),
-                    end_headers,
-                })
+                Ok(Self::Continuation { stream_id, fragment: payload.to_vec(), end_headers })
             }
-            FrameKind::Unknown(kind) => Ok(Self::Unknown {
-                kind,
-                flags: header.flags,
-                stream_id,
-                payload: payload.to_vec(),
-            }),
+            FrameKind::Unknown(kind) => {
+                Ok(Self::Unknown { kind, flags: header.flags, stream_id, payload: payload.to_vec() })
+            }
         }
     }
 }
@@ -214,20 +161,11 @@ struct Check {
 impl Check {
     fn size(&self, problem: &'static str, section: &'static str) -> FrameError {
         let (header, code) = (self.header, ErrorCode::FrameSizeError);
-        FrameError {
-            header,
-            problem,
-            section,
-            code,
-            scope: ErrorScope::Connection,
-        }
+        FrameError { header, problem, section, code, scope: ErrorScope::Connection }
     }
 
     fn protocol(&self, problem: &'static str, section: &'static str) -> FrameError {
-        FrameError {
-            code: ErrorCode::ProtocolError,
-            ..self.size(problem, section)
-        }
+        FrameError { code: ErrorCode::ProtocolError, ..self.size(problem, section) }
     }
 
     fn on_a_stream(&self, section: &'static str) -> Result<(), FrameError> {
@@ -245,10 +183,7 @@ impl Check {
     }
 
     fn u32(&self, payload: &[u8], section: &'static str) -> Result<u32, FrameError> {
-        payload
-            .try_into()
-            .map(u32::from_be_bytes)
-            .map_err(|_| self.size("the payload must have 4 octets", section))
+        payload.try_into().map(u32::from_be_bytes).map_err(|_| self.size("the payload must have 4 octets", section))
     }
 
     /// Takes pad length and padding off. `fixed` octets of other fields have to fit beside them.

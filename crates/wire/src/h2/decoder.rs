@@ -1,8 +1,6 @@
 //! Frames out of a stream of bytes, for an endpoint.
 
-use super::{
-    DEFAULT_MAX_FRAME_SIZE, FRAME_HEADER_LEN, Frame, FrameError, FrameHeader, MAX_MAX_FRAME_SIZE,
-};
+use super::{DEFAULT_MAX_FRAME_SIZE, FRAME_HEADER_LEN, Frame, FrameError, FrameHeader, MAX_MAX_FRAME_SIZE};
 
 /// Cuts bytes into frames and reads them. The client's preface is not a frame: a server takes it off first.
 ///
@@ -41,12 +39,7 @@ impl FrameDecoder {
 
     /// A decoder for an endpoint that announced this SETTINGS_MAX_FRAME_SIZE, in octets. More than 2^24-1 cannot occur.
     pub fn with_max_frame_size(max_frame_size: u32) -> Self {
-        Self {
-            buffer: Vec::new(),
-            taken: 0,
-            max_frame_size: max_frame_size.min(MAX_MAX_FRAME_SIZE),
-            lost: false,
-        }
+        Self { buffer: Vec::new(), taken: 0, max_frame_size: max_frame_size.min(MAX_MAX_FRAME_SIZE), lost: false }
     }
 
     /// Adds what was read. Does nothing once the decoder is out of step.
@@ -74,9 +67,7 @@ impl FrameDecoder {
 
     /// The header of the frame that is being received, once its nine octets are there.
     pub fn pending(&self) -> Option<FrameHeader> {
-        self.buffer[self.taken..]
-            .first_chunk::<FRAME_HEADER_LEN>()
-            .map(FrameHeader::decode)
+        self.buffer[self.taken..].first_chunk::<FRAME_HEADER_LEN>().map(FrameHeader::decode)
     }
 }
 

@@ -94,9 +94,7 @@ impl ErrorCode {
 
 impl From<u32> for ErrorCode {
     fn from(value: u32) -> Self {
-        NAMES
-            .get(value as usize)
-            .map_or(Self::Unknown(value), |(code, _)| *code)
+        NAMES.get(value as usize).map_or(Self::Unknown(value), |(code, _)| *code)
     }
 }
 
@@ -117,32 +115,23 @@ impl fmt::Display for ErrorCode {
 
 /// A text that names no HTTP/2 error code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no HTTP/2 error code: expected a name such as REFUSED_STREAM, or a number such as 7 or 0x7"
-)]
+#[error("`{0}` is no HTTP/2 error code: expected a name such as REFUSED_STREAM, or a number such as 7 or 0x7")]
 pub struct UnknownErrorCode(pub String);
 
 impl FromStr for ErrorCode {
     type Err = UnknownErrorCode;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some((code, _)) = NAMES
-            .iter()
-            .find(|(_, name)| name.eq_ignore_ascii_case(text))
-        {
+        if let Some((code, _)) = NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)) {
             return Ok(*code);
         }
         let number = text.strip_prefix("unknown error code ").unwrap_or(text);
         let value = match number.strip_prefix("0x") {
-            Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                u32::from_str_radix(hex, 16).ok()
-            }
+            Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok(),
             None if number.bytes().all(|b| b.is_ascii_digit()) => number.parse().ok(),
             _ => None,
         };
-        value
-            .map(Self::from)
-            .ok_or_else(|| UnknownErrorCode(text.to_owned()))
+        value.map(Self::from).ok_or_else(|| UnknownErrorCode(text.to_owned()))
     }
 }
 
@@ -161,17 +150,13 @@ mod tests {
 
     #[test]
     fn text_goes_there_and_back() {
-        for code in ErrorCode::all().chain([ErrorCode::Unknown(0x1f), ErrorCode::Unknown(u32::MAX)])
-        {
+        for code in ErrorCode::all().chain([ErrorCode::Unknown(0x1f), ErrorCode::Unknown(u32::MAX)]) {
             assert_eq!(code.to_string().parse(), Ok(code));
         }
         assert_eq!("0xb".parse(), Ok(ErrorCode::EnhanceYourCalm));
         assert_eq!("refused_stream".parse(), Ok(ErrorCode::RefusedStream));
         for bad in ["", "0x", "+1", "0x+1", "-1", "4294967296", "NOPE"] {
-            assert_eq!(
-                bad.parse::<ErrorCode>(),
-                Err(UnknownErrorCode(bad.to_owned()))
-            );
+            assert_eq!(bad.parse::<ErrorCode>(), Err(UnknownErrorCode(bad.to_owned())));
         }
     }
 }

@@ -131,11 +131,7 @@ impl Priority {
     pub(super) fn decode(bytes: [u8; Self::LEN]) -> Self {
         let [d0, d1, d2, d3, weight] = bytes;
         let dependency = u32::from_be_bytes([d0, d1, d2, d3]);
-        Self {
-            exclusive: dependency & !MASK_31 != 0,
-            dependency: dependency & MASK_31,
-            weight,
-        }
+        Self { exclusive: dependency & !MASK_31 != 0, dependency: dependency & MASK_31, weight }
     }
 
     fn encode(self, out: &mut Vec<u8>) {
@@ -151,98 +147,40 @@ impl Frame {
     pub fn header(&self) -> FrameHeader {
         let padded = |padding: &Option<u8>| padding.map_or(0, |octets| 1 + usize::from(octets));
         let (kind, flags, stream_id, length) = match self {
-            Self::Data {
-                stream_id,
-                data,
-                end_stream,
-                padding,
-            } => {
-                let flags = Flags::NONE
-                    .with(Flags::END_STREAM, *end_stream)
-                    .with(Flags::PADDED, padding.is_some());
-                (
-                    FrameKind::Data,
-                    flags,
-                    *stream_id,
-                    data.len() + padded(padding),
-                )
+            Self::Data { stream_id, data, end_stream, padding } => {
+                let flags = Flags::NONE.with(Flags::END_STREAM, *end_stream).with(Flags::PADDED, padding.is_some());
+                (FrameKind::Data, flags, *stream_id, data.len() + padded(padding))
             }
-            Self::Headers {
-                stream_id,
-                fragment,
-                priority,
-                end_stream,
-                end_headers,
-                padding,
-            } => {
+            Self::Headers { stream_id, fragment, priority, end_stream, end_headers, padding } => {
                 let flags = Flags::NONE
                     .with(Flags::END_STREAM, *end_stream)
                     .with(Flags::END_HEADERS, *end_headers)
                     .with(Flags::PADDED, padding.is_some())
                     .with(Flags::PRIORITY, priority.is_some());
                 let priority = priority.map_or(0, |_| Priority::LEN);
-                (
-                    FrameKind::Headers,
-                    flags,
-                    *stream_id,
-                    fragment.len() + priority + padded(padding),
-                )
+                (FrameKind::Headers, flags, *stream_id, fragment.len() + priority + padded(padding))
             }
-            Self::Priority { stream_id, .. } => {
-                (FrameKind::Priority, Flags::NONE, *stream_id, Priority::LEN)
-            }
+            Self::Priority { stream_id, .. } => (FrameKind::Priority, Flags::NONE, *stream_id, Priority::LEN),
             Self::RstStream { stream_id, .. } => (FrameKind::RstStream, Flags::NONE, *stream_id, 4),
-            Self::Settings { ack, settings } => (
-                FrameKind::Settings,
-                Flags::NONE.with(Flags::ACK, *ack),
-                0,
-                6 * settings.len(),
-            ),
-            Self::PushPromise {
-                stream_id,
-                fragment,
-                end_headers,
-                padding,
-                ..
-            } => {
-                let flags = Flags::NONE
-                    .with(Flags::END_HEADERS, *end_headers)
-                    .with(Flags::PADDED, padding.is_some());
-                (
-                    FrameKind::PushPromise,
-                    flags,
-                    *stream_id,
-                    4 + fragment.len() + padded(padding),
-                )
+            Self::Settings { ack, settings } => {
+                (FrameKind::Settings, Flags::NONE.with(Flags::ACK, *ack), 0, 6 * settings.len())
+            }
+            Self::PushPromise { stream_id, fragment, end_headers, padding, .. } => {
+                let flags = Flags::NONE.with(Flags::END_HEADERS, *end_headers).with(Flags::PADDED, padding.is_some());
+                (FrameKind::PushPromise, flags, *stream_id, 4 + fragment.len() + padded(padding))
             }
             Self::Ping { ack, .. } => (FrameKind::Ping, Flags::NONE.with(Flags::ACK, *ack), 0, 8),
-            Self::GoAway { debug_data, .. } => {
-                (FrameKind::GoAway, Flags::NONE, 0, 8 + debug_data.len())
-            }
-            Self::WindowUpdate { stream_id, .. } => {
-                (FrameKind::WindowUpdate, Flags::NONE, *stream_id, 4)
-            }
-            Self::Continuation {
-                stream_id,
-                fragment,
-                end_headers,
-            } => {
+            Self::GoAway { debug_data, .. } => (FrameKind::GoAway, Flags::NONE, 0, 8 + debug_data.len()),
+            Self::WindowUpdate { stream_id, .. } => (FrameKind::WindowUpdate, Flags::NONE, *stream_id, 4),
+            Self::Continuation { stream_id, fragment, end_headers } => {
                 let flags = Flags::NONE.with(Flags::END_HEADERS, *end_headers);
                 (FrameKind::Continuation, flags, *stream_id, fragment.len())
             }
-            Self::Unknown {
-                kind,
-                flags,
-                stream_id,
-                payload,
-            } => (FrameKind::from(*kind), *flags, *stream_id, payload.len()),
+            Self::Unknown { kind, flags, stream_id, payload } => {
+                (FrameKind::from(*kind), *flags, *stream_id, payload.len())
+            }
         };
-        FrameHeader {
-            length: u32::try_from(length).unwrap_or(u32::MAX),
-            kind,
-            flags,
-            stream_id: stream_id & MASK_31,
-        }
+        FrameHeader { length: u32::try_from(length).unwrap_or(u32::MAX), kind, flags, stream_id: stream_id & MASK_31 }
     }
 
     /// Octets that this frame takes from the flow-control windows: those of DATA, padding included (section 6.9.1).
@@ -268,12 +206,7 @@ impl Frame {
                 out.extend_from_slice(data);
                 pad(out, *padding);
             }
-            Self::Headers {
-                fragment,
-                priority,
-                padding,
-                ..
-            } => {
+            Self::Headers { fragment, priority, padding, .. } => {
                 out.extend(padding);
                 if let Some(priority) = priority {
                     priority.encode(out);
@@ -284,30 +217,19 @@ impl Frame {
             Self::Priority { priority, .. } => priority.encode(out),
             Self::RstStream { code, .. } => out.extend_from_slice(&code.value().to_be_bytes()),
             Self::Settings { settings, .. } => settings.encode(out),
-            Self::PushPromise {
-                promised_id,
-                fragment,
-                padding,
-                ..
-            } => {
+            Self::PushPromise { promised_id, fragment, padding, .. } => {
                 out.extend(padding);
                 out.extend_from_slice(&(promised_id & MASK_31).to_be_bytes());
                 out.extend_from_slice(fragment);
                 pad(out, *padding);
             }
             Self::Ping { data, .. } => out.extend_from_slice(data),
-            Self::GoAway {
-                last_stream_id,
-                code,
-                debug_data,
-            } => {
+            Self::GoAway { last_stream_id, code, debug_data } => {
                 out.extend_from_slice(&(last_stream_id & MASK_31).to_be_bytes());
                 out.extend_from_slice(&code.value().to_be_bytes());
                 out.extend_from_slice(debug_data);
             }
-            Self::WindowUpdate { increment, .. } => {
-                out.extend_from_slice(&(increment & MASK_31).to_be_bytes())
-            }
+            Self::WindowUpdate { increment, .. } => out.extend_from_slice(&(increment & MASK_31).to_be_bytes()),
             Self::Continuation { fragment, .. } => out.extend_from_slice(fragment),
             Self::Unknown { payload, .. } => out.extend_from_slice(payload),
         }

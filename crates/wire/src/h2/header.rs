@@ -115,9 +115,7 @@ impl FrameKind {
 
 impl From<u8> for FrameKind {
     fn from(value: u8) -> Self {
-        KINDS
-            .get(usize::from(value))
-            .map_or(Self::Unknown(value), |(kind, _)| *kind)
+        KINDS.get(usize::from(value)).map_or(Self::Unknown(value), |(kind, _)| *kind)
     }
 }
 
@@ -156,11 +154,7 @@ impl Flags {
     /// These and, if `condition` holds, those of `other`.
     #[must_use]
     pub fn with(self, other: Self, condition: bool) -> Self {
-        if condition {
-            Self(self.0 | other.0)
-        } else {
-            self
-        }
+        if condition { Self(self.0 | other.0) } else { self }
     }
 
     fn write_names(self, kind: FrameKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,10 +192,7 @@ fn names_for(kind: FrameKind) -> &'static [(Flags, &'static str)] {
             (Flags::PRIORITY, "PRIORITY"),
         ],
         FrameKind::Settings | FrameKind::Ping => &[(Flags::ACK, "ACK")],
-        FrameKind::PushPromise => &[
-            (Flags::END_HEADERS, "END_HEADERS"),
-            (Flags::PADDED, "PADDED"),
-        ],
+        FrameKind::PushPromise => &[(Flags::END_HEADERS, "END_HEADERS"), (Flags::PADDED, "PADDED")],
         FrameKind::Continuation => &[(Flags::END_HEADERS, "END_HEADERS")],
         _ => &[],
     }
@@ -233,16 +224,8 @@ mod tests {
             flags: Flags::END_STREAM | Flags::END_HEADERS,
             stream_id: 1,
         };
-        assert_eq!(
-            header.to_string(),
-            "HEADERS flags=END_STREAM|END_HEADERS stream=1 len=72"
-        );
-        let header = FrameHeader {
-            length: 36,
-            kind: FrameKind::Settings,
-            flags: Flags(0x41),
-            stream_id: 0,
-        };
+        assert_eq!(header.to_string(), "HEADERS flags=END_STREAM|END_HEADERS stream=1 len=72");
+        let header = FrameHeader { length: 36, kind: FrameKind::Settings, flags: Flags(0x41), stream_id: 0 };
         assert_eq!(header.to_string(), "SETTINGS flags=ACK|0x40 len=36");
     }
 }

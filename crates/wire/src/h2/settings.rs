@@ -31,19 +31,11 @@ pub enum SettingId {
 const IDS: [(SettingId, u16, &str); 8] = [
     (SettingId::HeaderTableSize, 0x1, "HEADER_TABLE_SIZE"),
     (SettingId::EnablePush, 0x2, "ENABLE_PUSH"),
-    (
-        SettingId::MaxConcurrentStreams,
-        0x3,
-        "MAX_CONCURRENT_STREAMS",
-    ),
+    (SettingId::MaxConcurrentStreams, 0x3, "MAX_CONCURRENT_STREAMS"),
     (SettingId::InitialWindowSize, 0x4, "INITIAL_WINDOW_SIZE"),
     (SettingId::MaxFrameSize, 0x5, "MAX_FRAME_SIZE"),
     (SettingId::MaxHeaderListSize, 0x6, "MAX_HEADER_LIST_SIZE"),
-    (
-        SettingId::EnableConnectProtocol,
-        0x8,
-        "ENABLE_CONNECT_PROTOCOL",
-    ),
+    (SettingId::EnableConnectProtocol, 0x8, "ENABLE_CONNECT_PROTOCOL"),
     (SettingId::NoRfc7540Priorities, 0x9, "NO_RFC7540_PRIORITIES"),
 ];
 
@@ -52,26 +44,19 @@ impl SettingId {
     pub fn value(self) -> u16 {
         match self {
             Self::Unknown(value) => value,
-            known => IDS
-                .iter()
-                .find(|(id, ..)| *id == known)
-                .map_or(0, |(_, value, _)| *value),
+            known => IDS.iter().find(|(id, ..)| *id == known).map_or(0, |(_, value, _)| *value),
         }
     }
 
     /// The setting that a name stands for (`MAX_FRAME_SIZE`), as the go command and the RFC write it.
     pub fn from_name(name: &str) -> Option<Self> {
-        IDS.iter()
-            .find(|(.., known)| *known == name)
-            .map(|(id, ..)| *id)
+        IDS.iter().find(|(.., known)| *known == name).map(|(id, ..)| *id)
     }
 }
 
 impl From<u16> for SettingId {
     fn from(value: u16) -> Self {
-        IDS.iter()
-            .find(|(_, known, _)| *known == value)
-            .map_or(Self::Unknown(value), |(id, ..)| *id)
+        IDS.iter().find(|(_, known, _)| *known == value).map_or(Self::Unknown(value), |(id, ..)| *id)
     }
 }
 
@@ -126,11 +111,7 @@ impl Settings {
 
     /// The value that counts for `id`: the last one sent (RFC 9113, section 6.5.3).
     pub fn get(&self, id: SettingId) -> Option<u32> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(known, _)| *known == id)
-            .map(|(_, value)| *value)
+        self.0.iter().rev().find(|(known, _)| *known == id).map(|(_, value)| *value)
     }
 
     /// Adds one at the end.
@@ -169,10 +150,7 @@ impl Settings {
                 entries
                     .iter()
                     .map(|&[i0, i1, v0, v1, v2, v3]| {
-                        (
-                            u16::from_be_bytes([i0, i1]).into(),
-                            u32::from_be_bytes([v0, v1, v2, v3]),
-                        )
+                        (u16::from_be_bytes([i0, i1]).into(), u32::from_be_bytes([v0, v1, v2, v3]))
                     })
                     .collect(),
             )
@@ -192,9 +170,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), InvalidSetting> {
         self.iter().try_for_each(|(id, value)| {
             let (code, allowed) = match id {
-                SettingId::EnablePush
-                | SettingId::EnableConnectProtocol
-                | SettingId::NoRfc7540Priorities
+                SettingId::EnablePush | SettingId::EnableConnectProtocol | SettingId::NoRfc7540Priorities
                     if value > 1 =>
                 {
                     (ErrorCode::ProtocolError, "0 or 1")
@@ -202,22 +178,12 @@ impl Settings {
                 SettingId::InitialWindowSize if value > MAX_WINDOW => {
                     (ErrorCode::FlowControlError, "at most 2147483647 (2^31-1)")
                 }
-                SettingId::MaxFrameSize
-                    if !(DEFAULT_MAX_FRAME_SIZE..=MAX_MAX_FRAME_SIZE).contains(&value) =>
-                {
-                    (
-                        ErrorCode::ProtocolError,
-                        "from 16384 (2^14) to 16777215 (2^24-1)",
-                    )
+                SettingId::MaxFrameSize if !(DEFAULT_MAX_FRAME_SIZE..=MAX_MAX_FRAME_SIZE).contains(&value) => {
+                    (ErrorCode::ProtocolError, "from 16384 (2^14) to 16777215 (2^24-1)")
                 }
                 _ => return Ok(()),
             };
-            Err(InvalidSetting {
-                id,
-                value,
-                code,
-                allowed,
-            })
+            Err(InvalidSetting { id, value, code, allowed })
         })
     }
 
@@ -225,17 +191,11 @@ impl Settings {
     /// a connection error (RFC 9113, section 6.5.2).
     pub fn validate_from_server(&self) -> Result<(), InvalidSetting> {
         self.validate()?;
-        match self
-            .iter()
-            .find(|&(id, value)| id == SettingId::EnablePush && value == 1)
-        {
+        match self.iter().find(|&(id, value)| id == SettingId::EnablePush && value == 1) {
             None => Ok(()),
-            Some((id, value)) => Err(InvalidSetting {
-                id,
-                value,
-                code: ErrorCode::ProtocolError,
-                allowed: "0 when a server sends it",
-            }),
+            Some((id, value)) => {
+                Err(InvalidSetting { id, value, code: ErrorCode::ProtocolError, allowed: "0 when a server sends it" })
+            }
         }
     }
 }
@@ -259,9 +219,7 @@ impl fmt::Display for Settings {
 
 /// A setting with a value that RFC 9113, section 6.5.2 does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "SETTINGS_{id} is {value}, allowed is {allowed} (RFC 9113, section 6.5.2: connection error {code})"
-)]
+#[error("SETTINGS_{id} is {value}, allowed is {allowed} (RFC 9113, section 6.5.2: connection error {code})")]
 pub struct InvalidSetting {
     /// The setting.
     pub id: SettingId,
@@ -290,55 +248,29 @@ mod tests {
 
     #[test]
     fn the_last_of_repeated_settings_counts() {
-        let settings = Settings::new()
-            .with(SettingId::MaxConcurrentStreams, 1)
-            .with(SettingId::MaxConcurrentStreams, 250);
+        let settings =
+            Settings::new().with(SettingId::MaxConcurrentStreams, 1).with(SettingId::MaxConcurrentStreams, 250);
         assert_eq!(settings.max_concurrent_streams(), Some(250));
         assert_eq!(settings.max_frame_size(), None);
-        assert_eq!(
-            settings.to_string(),
-            "MAX_CONCURRENT_STREAMS=1, MAX_CONCURRENT_STREAMS=250"
-        );
+        assert_eq!(settings.to_string(), "MAX_CONCURRENT_STREAMS=1, MAX_CONCURRENT_STREAMS=250");
     }
 
     #[test]
     fn values_are_judged_by_section_6_5_2() {
-        let judge = |id, value| {
-            Settings::new()
-                .with(id, value)
-                .validate()
-                .map_err(|e| e.code)
-        };
+        let judge = |id, value| Settings::new().with(id, value).validate().map_err(|e| e.code);
         assert_eq!(judge(SettingId::EnablePush, 1), Ok(()));
-        assert_eq!(
-            judge(SettingId::EnablePush, 2),
-            Err(ErrorCode::ProtocolError)
-        );
+        assert_eq!(judge(SettingId::EnablePush, 2), Err(ErrorCode::ProtocolError));
         assert_eq!(judge(SettingId::InitialWindowSize, MAX_WINDOW), Ok(()));
-        assert_eq!(
-            judge(SettingId::InitialWindowSize, MAX_WINDOW + 1),
-            Err(ErrorCode::FlowControlError)
-        );
-        assert_eq!(
-            judge(SettingId::MaxFrameSize, 16_383),
-            Err(ErrorCode::ProtocolError)
-        );
+        assert_eq!(judge(SettingId::InitialWindowSize, MAX_WINDOW + 1), Err(ErrorCode::FlowControlError));
+        assert_eq!(judge(SettingId::MaxFrameSize, 16_383), Err(ErrorCode::ProtocolError));
         assert_eq!(judge(SettingId::MaxFrameSize, 16_384), Ok(()));
         assert_eq!(judge(SettingId::MaxFrameSize, 16_777_215), Ok(()));
-        assert_eq!(
-            judge(SettingId::MaxFrameSize, 16_777_216),
-            Err(ErrorCode::ProtocolError)
-        );
+        assert_eq!(judge(SettingId::MaxFrameSize, 16_777_216), Err(ErrorCode::ProtocolError));
         assert_eq!(judge(SettingId::Unknown(0x4d), u32::MAX), Ok(()));
         let push = Settings::new().with(SettingId::EnablePush, 1);
-        assert_eq!(
-            push.validate_from_server().map_err(|e| e.code),
-            Err(ErrorCode::ProtocolError)
-        );
+        assert_eq!(push.validate_from_server().map_err(|e| e.code), Err(ErrorCode::ProtocolError));
         // An invalid value stays an error even if a valid one follows it.
-        let twice = Settings::new()
-            .with(SettingId::MaxFrameSize, 0)
-            .with(SettingId::MaxFrameSize, 20_000);
+        let twice = Settings::new().with(SettingId::MaxFrameSize, 0).with(SettingId::MaxFrameSize, 20_000);
         assert!(twice.validate().is_err());
     }
 }

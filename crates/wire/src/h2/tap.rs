@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    FRAME_HEADER_LEN, Frame, FrameError, FrameHeader, FrameKind, MAX_MAX_FRAME_SIZE, PREFACE,
-};
+use super::{FRAME_HEADER_LEN, Frame, FrameError, FrameHeader, FrameKind, MAX_MAX_FRAME_SIZE, PREFACE};
 
 /// Octets of one control frame that a tap keeps. Longer GOAWAYs are cut off here, other frames are not read.
 const KEEP: usize = 4096;
@@ -29,24 +27,14 @@ enum State {
     /// This many octets of the preface have been seen.
     Preface(usize),
     /// Some octets of a header.
-    Header {
-        have: usize,
-        bytes: [u8; FRAME_HEADER_LEN],
-    },
+    Header { have: usize, bytes: [u8; FRAME_HEADER_LEN] },
     /// Inside a payload: `left` octets are to come, `kept` is what was kept of it.
-    Payload {
-        header: FrameHeader,
-        left: u32,
-        kept: Vec<u8>,
-    },
+    Payload { header: FrameHeader, left: u32, kept: Vec<u8> },
     /// Out of step.
     Lost,
 }
 
-const BEFORE_HEADER: State = State::Header {
-    have: 0,
-    bytes: [0; FRAME_HEADER_LEN],
-};
+const BEFORE_HEADER: State = State::Header { have: 0, bytes: [0; FRAME_HEADER_LEN] };
 
 /// What a tap saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +86,7 @@ impl FrameTap {
 
     /// A tap that takes a header with a longer payload than this, in octets, as a sign of being out of step.
     pub fn with_max_frame_size(max_frame_size: u32) -> Self {
-        Self {
-            state: State::Preface(0),
-            max_frame_size,
-            counts: TapCounts::default(),
-        }
+        Self { state: State::Preface(0), max_frame_size, counts: TapCounts::default() }
     }
 
     /// Totals so far.
@@ -112,10 +96,7 @@ impl FrameTap {
 
     /// Whether the tap is between two frames, or at the start: where a stream may end without cutting one off.
     pub fn is_between_frames(&self) -> bool {
-        matches!(
-            self.state,
-            State::Preface(0) | State::Header { have: 0, .. }
-        )
+        matches!(self.state, State::Preface(0) | State::Header { have: 0, .. })
     }
 
     /// Looks at bytes that pass, and calls `on` for each thing they complete, in order.
@@ -137,11 +118,7 @@ impl FrameTap {
     fn step<'a>(&mut self, bytes: &'a [u8], on: &mut impl FnMut(TapEvent)) -> &'a [u8] {
         match &mut self.state {
             State::Preface(seen) => {
-                let same = bytes
-                    .iter()
-                    .zip(&PREFACE[*seen..])
-                    .take_while(|(a, b)| a == b)
-                    .count();
+                let same = bytes.iter().zip(&PREFACE[*seen..]).take_while(|(a, b)| a == b).count();
                 let have = *seen + same;
                 if have == PREFACE.len() {
                     self.state = BEFORE_HEADER;
@@ -158,10 +135,7 @@ impl FrameTap {
                 }
                 &bytes[same..]
             }
-            State::Header {
-                have,
-                bytes: header,
-            } => {
+            State::Header { have, bytes: header } => {
                 let take = bytes.len().min(FRAME_HEADER_LEN - *have);
                 header[*have..*have + take].copy_from_slice(&bytes[..take]);
                 *have += take;
@@ -205,11 +179,7 @@ impl FrameTap {
         if header.length == 0 {
             self.end(header, &[], on);
         } else {
-            self.state = State::Payload {
-                header,
-                left: header.length,
-                kept: Vec::new(),
-            };
+            self.state = State::Payload { header, left: header.length, kept: Vec::new() };
         }
     }
 
@@ -217,13 +187,9 @@ impl FrameTap {
         self.state = BEFORE_HEADER;
         *self.counts.frames.entry(header.kind).or_default() += 1;
         let whole = kept.len() == header.length as usize;
-        let (frame, error) = if is_read(header.kind) && (whole || header.kind == FrameKind::GoAway)
-        {
+        let (frame, error) = if is_read(header.kind) && (whole || header.kind == FrameKind::GoAway) {
             // A GOAWAY that was cut off is read as if it had been as long as what was kept.
-            let shown = FrameHeader {
-                length: kept.len() as u32,
-                ..header
-            };
+            let shown = FrameHeader { length: kept.len() as u32, ..header };
             match Frame::decode(shown, kept) {
                 Ok(frame) => (Some(frame), None),
                 Err(error) => (None, Some(FrameError { header, ..error })),
@@ -231,11 +197,7 @@ impl FrameTap {
         } else {
             (None, None)
         };
-        on(TapEvent::Frame {
-            header,
-            frame,
-            error,
-        });
+        on(TapEvent::Frame { header, frame, error });
     }
 }
 
@@ -248,10 +210,6 @@ impl Default for FrameTap {
 fn is_read(kind: FrameKind) -> bool {
     matches!(
         kind,
-        FrameKind::Settings
-            | FrameKind::RstStream
-            | FrameKind::GoAway
-            | FrameKind::Ping
-            | FrameKind::WindowUpdate
+        FrameKind::Settings | FrameKind::RstStream | FrameKind::GoAway | FrameKind::Ping | FrameKind::WindowUpdate
     )
 }

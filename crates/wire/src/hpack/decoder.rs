@@ -20,11 +20,7 @@ pub struct DecoderLimits {
 impl Default for DecoderLimits {
     /// 4,096 octets of table, 256 KiB of list, 1,000 fields.
     fn default() -> Self {
-        Self {
-            table_size: DEFAULT_TABLE_SIZE,
-            list_size: 256 * 1024,
-            fields: 1000,
-        }
+        Self { table_size: DEFAULT_TABLE_SIZE, list_size: 256 * 1024, fields: 1000 }
     }
 }
 
@@ -52,9 +48,7 @@ pub enum HpackProblem {
     #[error(transparent)]
     Huffman(#[from] HuffmanError),
     /// Sections 2.3.3 and 6.1.
-    #[error(
-        "index {index} is in no table: the static one ends at 61, the dynamic one has {dynamic} fields"
-    )]
+    #[error("index {index} is in no table: the static one ends at 61, the dynamic one has {dynamic} fields")]
     Index {
         /// The index.
         index: u32,
@@ -62,9 +56,7 @@ pub enum HpackProblem {
         dynamic: usize,
     },
     /// Section 6.3.
-    #[error(
-        "the dynamic table is to be {size} octets, more than the {limit} that SETTINGS_HEADER_TABLE_SIZE allows"
-    )]
+    #[error("the dynamic table is to be {size} octets, more than the {limit} that SETTINGS_HEADER_TABLE_SIZE allows")]
     TableSize {
         /// What the peer wants.
         size: u32,
@@ -78,9 +70,7 @@ pub enum HpackProblem {
     #[error("more than two dynamic table size updates in one block")]
     ManyTableSizes,
     /// Section 4.2.
-    #[error(
-        "SETTINGS_HEADER_TABLE_SIZE was lowered to {limit} and the block does not start with a size update"
-    )]
+    #[error("SETTINGS_HEADER_TABLE_SIZE was lowered to {limit} and the block does not start with a size update")]
     MissingTableSize {
         /// The lowered limit.
         limit: u32,
@@ -124,12 +114,7 @@ impl Decoder {
     pub fn new(limits: DecoderLimits) -> Self {
         // What was not acknowledged does not count yet, so the peer starts with the default.
         let table = Table::new(DEFAULT_TABLE_SIZE.min(limits.table_size) as usize);
-        Self {
-            limits,
-            table,
-            update_due: false,
-            poisoned: false,
-        }
+        Self { limits, table, update_due: false, poisoned: false }
     }
 
     /// Changes SETTINGS_HEADER_TABLE_SIZE, in octets, when the peer has acknowledged it.
@@ -158,27 +143,17 @@ impl Decoder {
     /// See [`HpackProblem`]. After one, every further call fails with [`HpackProblem::Poisoned`].
     pub fn decode(&mut self, block: &[u8]) -> Result<Vec<HeaderField>, HpackError> {
         if self.poisoned {
-            return Err(HpackError {
-                offset: 0,
-                problem: HpackProblem::Poisoned,
-            });
+            return Err(HpackError { offset: 0, problem: HpackProblem::Poisoned });
         }
         let mut reader = Reader { block, at: 0 };
         let mut start = 0;
         self.fields(&mut reader, &mut start).map_err(|problem| {
             self.poisoned = true;
-            HpackError {
-                offset: start,
-                problem,
-            }
+            HpackError { offset: start, problem }
         })
     }
 
-    fn fields(
-        &mut self,
-        reader: &mut Reader<'_>,
-        start: &mut usize,
-    ) -> Result<Vec<HeaderField>, HpackProblem> {
+    fn fields(&mut self, reader: &mut Reader<'_>, start: &mut usize) -> Result<Vec<HeaderField>, HpackProblem> {
         let mut fields = Vec::new();
         let mut size = 0;
         let mut updates = 0;
@@ -196,21 +171,15 @@ impl Decoder {
                 continue;
             }
             if self.update_due {
-                return Err(HpackProblem::MissingTableSize {
-                    limit: self.limits.table_size,
-                });
+                return Err(HpackProblem::MissingTableSize { limit: self.limits.table_size });
             }
             let field = self.field(reader, first)?;
             size += field.size();
             if size > self.limits.list_size {
-                return Err(HpackProblem::ListSize {
-                    limit: self.limits.list_size,
-                });
+                return Err(HpackProblem::ListSize { limit: self.limits.list_size });
             }
             if fields.len() == self.limits.fields {
-                return Err(HpackProblem::Fields {
-                    limit: self.limits.fields,
-                });
+                return Err(HpackProblem::Fields { limit: self.limits.fields });
             }
             fields.push(field);
         }
@@ -235,18 +204,10 @@ impl Decoder {
         let incremental = first & 0x40 != 0;
         let index = reader.integer(if incremental { 6 } else { 4 })?;
         let limit = self.limits.list_size;
-        let name = if index == 0 {
-            reader.string(limit)?
-        } else {
-            self.at(index)?.0.to_vec()
-        };
+        let name = if index == 0 { reader.string(limit)? } else { self.at(index)?.0.to_vec() };
         let value = reader.string(limit)?;
         let sensitive = !incremental && first & 0x10 != 0;
-        let field = HeaderField {
-            name,
-            value,
-            sensitive,
-        };
+        let field = HeaderField { name, value, sensitive };
         if incremental {
             self.table.insert(field.clone());
         }
@@ -254,10 +215,7 @@ impl Decoder {
     }
 
     fn at(&self, index: u32) -> Result<(&[u8], &[u8]), HpackProblem> {
-        self.table.get(index as usize).ok_or(HpackProblem::Index {
-            index,
-            dynamic: self.table.len(),
-        })
+        self.table.get(index as usize).ok_or(HpackProblem::Index { index, dynamic: self.table.len() })
     }
 }
 
@@ -281,11 +239,10 @@ impl<'a> Reader<'a> {
     }
 
     fn integer(&mut self, bits: u32) -> Result<u32, HpackProblem> {
-        let (value, used) =
-            integer::decode(&self.block[self.at..], bits).map_err(|error| match error {
-                IntegerError::Truncated => HpackProblem::Truncated,
-                IntegerError::TooLarge => HpackProblem::IntegerTooLarge,
-            })?;
+        let (value, used) = integer::decode(&self.block[self.at..], bits).map_err(|error| match error {
+            IntegerError::Truncated => HpackProblem::Truncated,
+            IntegerError::TooLarge => HpackProblem::IntegerTooLarge,
+        })?;
         self.at += used;
         Ok(value)
     }
@@ -297,14 +254,8 @@ impl<'a> Reader<'a> {
         if length > limit {
             return Err(HpackProblem::ListSize { limit });
         }
-        let bytes: &'a [u8] = self.block[self.at..]
-            .get(..length)
-            .ok_or(HpackProblem::Truncated)?;
+        let bytes: &'a [u8] = self.block[self.at..].get(..length).ok_or(HpackProblem::Truncated)?;
         self.at += length;
-        if huffman {
-            Ok(huffman::decode(bytes)?)
-        } else {
-            Ok(bytes.to_vec())
-        }
+        if huffman { Ok(huffman::decode(bytes)?) } else { Ok(bytes.to_vec()) }
     }
 }

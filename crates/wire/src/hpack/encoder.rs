@@ -61,19 +61,13 @@ impl Encoder {
     /// than the peer's SETTINGS_HEADER_TABLE_SIZE, which is for the caller to see to.
     pub fn set_table_size(&mut self, size: u32) {
         let size = size as usize;
-        let smallest = self
-            .updates
-            .map_or(size, |(smallest, _)| smallest.min(size));
+        let smallest = self.updates.map_or(size, |(smallest, _)| smallest.min(size));
         self.updates = Some((smallest, size));
         self.table.set_max_size(size);
     }
 
     /// Appends the block for `fields` to `out`.
-    pub fn encode<'a>(
-        &mut self,
-        fields: impl IntoIterator<Item = &'a HeaderField>,
-        out: &mut Vec<u8>,
-    ) {
+    pub fn encode<'a>(&mut self, fields: impl IntoIterator<Item = &'a HeaderField>, out: &mut Vec<u8>) {
         if let Some((smallest, last)) = self.updates.take() {
             if smallest < last {
                 integer::encode(smallest as u64, 5, 0x20, out);
@@ -86,11 +80,7 @@ impl Encoder {
     }
 
     fn field(&mut self, field: &HeaderField, out: &mut Vec<u8>) {
-        let indexing = if field.sensitive {
-            Indexing::Never
-        } else {
-            self.indexing
-        };
+        let indexing = if field.sensitive { Indexing::Never } else { self.indexing };
         let name = match self.table.find(&field.name, &field.value) {
             Some(Found::Field(index)) if indexing != Indexing::Never => {
                 return integer::encode(index as u64, 7, 0x80, out);

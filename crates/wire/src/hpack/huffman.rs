@@ -5,16 +5,15 @@
 
 /// Bits of the code of each octet, then of EOS.
 const LENGTHS: [u8; 257] = [
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
-    28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5,
-    5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
-    7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6,
-    6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22,
-    23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22,
-    21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20,
-    22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19,
-    21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22,
-    22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
+    28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12,
+    10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6,
+    5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22,
+    22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20,
+    22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23,
+    26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28,
+    27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28,
+    27, 27, 27, 27, 27, 26, 30,
 ];
 
 /// The symbol that ends a string and must never be written.
@@ -71,10 +70,7 @@ impl Code {
 
 /// Octets that `text` takes when encoded.
 pub(super) fn encoded_len(text: &[u8]) -> usize {
-    let bits: usize = text
-        .iter()
-        .map(|octet| usize::from(LENGTHS[usize::from(*octet)]))
-        .sum();
+    let bits: usize = text.iter().map(|octet| usize::from(LENGTHS[usize::from(*octet)])).sum();
     bits.div_ceil(8)
 }
 
@@ -131,11 +127,7 @@ pub(super) fn decode(mut bytes: &[u8]) -> Result<Vec<u8>, HuffmanError> {
             None if have > 7 => return Err(HuffmanError::LongPadding),
             None => {
                 let ones = (1_u64 << have) - 1;
-                return if bits & ones == ones {
-                    Ok(out)
-                } else {
-                    Err(HuffmanError::WrongPadding)
-                };
+                return if bits & ones == ones { Ok(out) } else { Err(HuffmanError::WrongPadding) };
             }
         }
     }
@@ -146,8 +138,7 @@ fn symbol(bits: u64, have: usize) -> Option<(u16, usize)> {
     (SHORTEST..=LONGEST.min(have)).find_map(|length| {
         let code = (bits >> (have - length)) as u32 & ((1 << length) - 1);
         let place = code.wrapping_sub(CODE.first[length]);
-        (place < CODE.count[length])
-            .then(|| (CODE.symbols[CODE.start[length] + place as usize], length))
+        (place < CODE.count[length]).then(|| (CODE.symbols[CODE.start[length] + place as usize], length))
     })
 }
 
@@ -172,21 +163,11 @@ mod tests {
             (249, 0x0fff_fffe, 28),
             (22, 0x3fff_fffe, 30),
         ] {
-            assert_eq!(
-                (
-                    CODE.codes[usize::from(symbol)],
-                    LENGTHS[usize::from(symbol)]
-                ),
-                (code, length),
-                "{symbol}"
-            );
+            assert_eq!((CODE.codes[usize::from(symbol)], LENGTHS[usize::from(symbol)]), (code, length), "{symbol}");
         }
         assert_eq!(CODE.codes[usize::from(EOS)], 0x3fff_ffff);
         // A complete prefix code uses up all of its space.
-        let space: u64 = LENGTHS
-            .iter()
-            .map(|length| 1_u64 << (LONGEST - usize::from(*length)))
-            .sum();
+        let space: u64 = LENGTHS.iter().map(|length| 1_u64 << (LONGEST - usize::from(*length))).sum();
         assert_eq!(space, 1 << LONGEST);
     }
 

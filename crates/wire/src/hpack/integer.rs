@@ -39,16 +39,10 @@ pub(super) fn decode(bytes: &[u8], bits: u32) -> Result<(u32, usize), IntegerErr
         }
         value += u64::from(octet & 0x7f) << (7 * (index - 1));
         if octet & 0x80 == 0 {
-            return u32::try_from(value)
-                .map(|value| (value, index + 1))
-                .map_err(|_| IntegerError::TooLarge);
+            return u32::try_from(value).map(|value| (value, index + 1)).map_err(|_| IntegerError::TooLarge);
         }
     }
-    if bytes.len() > 5 {
-        Err(IntegerError::TooLarge)
-    } else {
-        Err(IntegerError::Truncated)
-    }
+    if bytes.len() > 5 { Err(IntegerError::TooLarge) } else { Err(IntegerError::Truncated) }
 }
 
 #[cfg(test)]
@@ -57,11 +51,7 @@ mod tests {
 
     #[test]
     fn examples_of_appendix_c_1() {
-        for (value, bits, bytes) in [
-            (10, 5, &[10_u8][..]),
-            (1337, 5, &[31, 154, 10]),
-            (42, 8, &[42]),
-        ] {
+        for (value, bits, bytes) in [(10, 5, &[10_u8][..]), (1337, 5, &[31, 154, 10]), (42, 8, &[42])] {
             let mut out = Vec::new();
             encode(value, bits, 0, &mut out);
             assert_eq!(out, bytes);

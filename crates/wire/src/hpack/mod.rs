@@ -35,11 +35,7 @@ pub struct HeaderField {
 impl HeaderField {
     /// A field that is not sensitive.
     pub fn new(name: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            name: name.into(),
-            value: value.into(),
-            sensitive: false,
-        }
+        Self { name: name.into(), value: value.into(), sensitive: false }
     }
 
     /// Octets this counts against a table or a list: name, value and 32 (RFC 7541, section 4.1).
@@ -51,11 +47,7 @@ impl HeaderField {
 impl fmt::Debug for HeaderField {
     /// `name: value`; the value of a sensitive field is not shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if self.sensitive {
-            "(sensitive)".into()
-        } else {
-            self.value.escape_ascii().to_string()
-        };
+        let value = if self.sensitive { "(sensitive)".into() } else { self.value.escape_ascii().to_string() };
         write!(f, "\"{}: {}\"", self.name.escape_ascii(), value)
     }
 }

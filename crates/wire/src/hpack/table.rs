@@ -89,11 +89,7 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(max_size: usize) -> Self {
-        Self {
-            fields: VecDeque::new(),
-            size: 0,
-            max_size,
-        }
+        Self { fields: VecDeque::new(), size: 0, max_size }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -130,10 +126,7 @@ impl Table {
         let place = index.checked_sub(1)?;
         match STATIC.get(place) {
             Some((name, value)) => Some((name.as_bytes(), value.as_bytes())),
-            None => self
-                .fields
-                .get(place - STATIC.len())
-                .map(|field| (&field.name[..], &field.value[..])),
+            None => self.fields.get(place - STATIC.len()).map(|field| (&field.name[..], &field.value[..])),
         }
     }
 

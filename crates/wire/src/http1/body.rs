@@ -68,9 +68,7 @@ impl ResponseHead {
     /// Whether the server lets the connection be used again after this response with this body. The client's own
     /// request must not have said `Connection: close` either.
     pub fn keeps_alive(&self, body: BodyKind) -> bool {
-        self.status != 101
-            && body != BodyKind::UntilClose
-            && keeps_alive(&self.fields, self.version)
+        self.status != 101 && body != BodyKind::UntilClose && keeps_alive(&self.fields, self.version)
     }
 }
 
@@ -95,9 +93,7 @@ fn transfer_encoding(fields: &Fields, version: Version) -> Result<Option<bool>, 
         return Err(FramingError::TransferEncodingIn10);
     }
     let last = fields.list("transfer-encoding").last();
-    Ok(Some(last.is_some_and(|coding| {
-        coding.eq_ignore_ascii_case(b"chunked")
-    })))
+    Ok(Some(last.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))))
 }
 
 fn content_length(fields: &Fields) -> Result<Option<u64>, FramingError> {
@@ -110,9 +106,7 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, FramingError> {
                 .filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()))
                 .and_then(|text| text.parse().ok())
                 .ok_or_else(|| {
-                    FramingError::ContentLength(
-                        member[..member.len().min(40)].escape_ascii().to_string(),
-                    )
+                    FramingError::ContentLength(member[..member.len().min(40)].escape_ascii().to_string())
                 })?;
             match length {
                 Some(before) if before != number => {
@@ -157,10 +151,7 @@ impl BodyDecoder {
     pub fn new(kind: BodyKind, limits: HeadLimits) -> Self {
         Self(match kind {
             BodyKind::None => State::Length { length: 0, left: 0 },
-            BodyKind::Length(length) => State::Length {
-                length,
-                left: length,
-            },
+            BodyKind::Length(length) => State::Length { length, left: length },
             BodyKind::Chunked => State::Chunked(ChunkedDecoder::new(limits)),
             BodyKind::UntilClose => State::UntilClose,
         })
@@ -172,16 +163,10 @@ impl BodyDecoder {
     /// # Errors
     ///
     /// If the chunked coding is broken.
-    pub fn push(
-        &mut self,
-        bytes: &[u8],
-        mut sink: impl FnMut(&[u8]),
-    ) -> Result<Option<usize>, BodyError> {
+    pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8])) -> Result<Option<usize>, BodyError> {
         match &mut self.0 {
             State::Length { left, .. } => {
-                let take = usize::try_from(*left)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len());
+                let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 if take > 0 {
                     sink(&bytes[..take]);
                 }
@@ -206,10 +191,7 @@ impl BodyDecoder {
     pub fn finish(&mut self) -> Result<(), BodyError> {
         match &mut self.0 {
             State::Length { left: 0, .. } | State::UntilClose => Ok(()),
-            State::Length { length, left } => Err(BodyError::Ended {
-                length: *length,
-                missing: *left,
-            }),
+            State::Length { length, left } => Err(BodyError::Ended { length: *length, missing: *left }),
             State::Chunked(decoder) => Ok(decoder.finish()?),
         }
     }

@@ -87,11 +87,7 @@ impl ChunkedDecoder {
     /// # Errors
     ///
     /// See [`ChunkedProblem`]. After one, every further call gives the same error.
-    pub fn push(
-        &mut self,
-        bytes: &[u8],
-        mut sink: impl FnMut(&[u8]),
-    ) -> Result<Option<usize>, ChunkedError> {
+    pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8])) -> Result<Option<usize>, ChunkedError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
@@ -124,10 +120,7 @@ impl ChunkedDecoder {
     }
 
     fn fail(&mut self, problem: ChunkedProblem) -> ChunkedError {
-        let error = ChunkedError {
-            offset: self.start,
-            problem,
-        };
+        let error = ChunkedError { offset: self.start, problem };
         self.failed = Some(error);
         error
     }
@@ -139,25 +132,15 @@ impl ChunkedDecoder {
     }
 
     /// Uses up some of `bytes`, which is not empty, and says how much.
-    fn step(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut impl FnMut(&[u8]),
-    ) -> Result<usize, ChunkedProblem> {
+    fn step(&mut self, bytes: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<usize, ChunkedProblem> {
         let used = match self.state {
             State::Size => {
-                let (used, whole) = self
-                    .take_line(bytes, SIZE_LINE)
-                    .ok_or(ChunkedProblem::SizeLineTooLong)?;
+                let (used, whole) = self.take_line(bytes, SIZE_LINE).ok_or(ChunkedProblem::SizeLineTooLong)?;
                 self.seen += used as u64;
                 if whole {
                     let size = parse_size(&self.line)?;
                     self.line.clear();
-                    self.enter(if size == 0 {
-                        State::Trailers
-                    } else {
-                        State::Data(size)
-                    });
+                    self.enter(if size == 0 { State::Trailers } else { State::Data(size) });
                 }
                 used
             }
@@ -186,9 +169,8 @@ impl ChunkedDecoder {
             State::Trailers => {
                 let limit = self.limits.bytes;
                 let room = limit - self.trailer_octets;
-                let (used, whole) = self
-                    .take_line(bytes, room)
-                    .ok_or(ChunkedProblem::Trailer(HeadProblem::TooLarge { limit }))?;
+                let (used, whole) =
+                    self.take_line(bytes, room).ok_or(ChunkedProblem::Trailer(HeadProblem::TooLarge { limit }))?;
                 self.seen += used as u64;
                 if whole {
                     self.end_trailer_line()?;
@@ -221,9 +203,7 @@ impl ChunkedDecoder {
             self.enter(State::Done);
             return Ok(());
         }
-        self.trailers
-            .parse_line(content, true, self.limits)
-            .map_err(ChunkedProblem::Trailer)?;
+        self.trailers.parse_line(content, true, self.limits).map_err(ChunkedProblem::Trailer)?;
         self.enter(State::Trailers);
         Ok(())
     }
@@ -232,28 +212,17 @@ impl ChunkedDecoder {
 /// The size from a line that ends with LF. Extensions are skipped.
 fn parse_size(line: &[u8]) -> Result<u64, ChunkedProblem> {
     let content = line.strip_suffix(b"\r\n").ok_or(ChunkedProblem::SizeLine)?;
-    if content
-        .iter()
-        .any(|octet| octet.is_ascii_control() && *octet != b'\t')
-    {
+    if content.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
         return Err(ChunkedProblem::SizeLine);
     }
-    let size = content
-        .split(|octet| *octet == b';')
-        .next()
-        .unwrap_or_default();
+    let size = content.split(|octet| *octet == b';').next().unwrap_or_default();
     let size = super::fields::trim(size);
     if size.is_empty() {
         return Err(ChunkedProblem::Size);
     }
     size.iter().try_fold(0_u64, |number, octet| {
-        let digit = char::from(*octet)
-            .to_digit(16)
-            .ok_or(ChunkedProblem::Size)?;
-        number
-            .checked_mul(16)
-            .map(|number| number + u64::from(digit))
-            .ok_or(ChunkedProblem::Size)
+        let digit = char::from(*octet).to_digit(16).ok_or(ChunkedProblem::Size)?;
+        number.checked_mul(16).map(|number| number + u64::from(digit)).ok_or(ChunkedProblem::Size)
     })
 }
 

@@ -17,9 +17,7 @@ impl Fields {
 
     /// The value of the first field of this name.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value of the first field of this name, with U+FFFD for what is not UTF-8.
@@ -29,9 +27,7 @@ impl Fields {
 
     /// The values of all fields of this name.
     pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.iter()
-            .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The members of a list field, over all fields of this name (RFC 9110, section 5.6.1). Empty members are left
@@ -45,8 +41,7 @@ impl Fields {
 
     /// Whether a list field has this member, without regard to case.
     pub fn has_member(&self, name: &str, member: &str) -> bool {
-        self.list(name)
-            .any(|known| known.eq_ignore_ascii_case(member.as_bytes()))
+        self.list(name).any(|known| known.eq_ignore_ascii_case(member.as_bytes()))
     }
 
     /// All fields: name as sent, value.
@@ -80,12 +75,7 @@ impl Fields {
     }
 
     /// Reads one field line, without its line end.
-    pub(super) fn parse_line(
-        &mut self,
-        line: &[u8],
-        folds: bool,
-        limits: HeadLimits,
-    ) -> Result<(), HeadProblem> {
+    pub(super) fn parse_line(&mut self, line: &[u8], folds: bool, limits: HeadLimits) -> Result<(), HeadProblem> {
         if line.first().is_some_and(|octet| is_blank(*octet)) {
             let Some((_, value)) = self.0.last_mut() else {
                 return Err(HeadProblem::FoldFirst);
@@ -100,10 +90,7 @@ impl Fields {
             value.extend_from_slice(more);
             return Ok(());
         }
-        let colon = line
-            .iter()
-            .position(|octet| *octet == b':')
-            .ok_or(HeadProblem::NoColon)?;
+        let colon = line.iter().position(|octet| *octet == b':').ok_or(HeadProblem::NoColon)?;
         let (name, value) = (&line[..colon], &line[colon + 1..]);
         if name.last().is_some_and(|octet| is_blank(*octet)) {
             return Err(HeadProblem::BlankBeforeColon);
@@ -111,9 +98,7 @@ impl Fields {
         let name = token(name).ok_or(HeadProblem::FieldName)?;
         let value = check_value(trim(value))?;
         if self.0.len() == limits.fields {
-            return Err(HeadProblem::TooManyFields {
-                limit: limits.fields,
-            });
+            return Err(HeadProblem::TooManyFields { limit: limits.fields });
         }
         self.push(name, value);
         Ok(())
@@ -122,25 +107,15 @@ impl Fields {
 
 impl<N: Into<String>, V: Into<Vec<u8>>> FromIterator<(N, V)> for Fields {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(iter: I) -> Self {
-        Self(
-            iter.into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(iter.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
 /// The text of a token (RFC 9110, section 5.6.2), or `None` if it is not one.
 pub(super) fn token(bytes: &[u8]) -> Option<&str> {
     let all = !bytes.is_empty()
-        && bytes
-            .iter()
-            .all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(octet));
-    if all {
-        std::str::from_utf8(bytes).ok()
-    } else {
-        None
-    }
+        && bytes.iter().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(octet));
+    if all { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Without spaces and tabs around it.
@@ -164,10 +139,7 @@ fn is_blank(octet: u8) -> bool {
 
 /// Field values have no control characters but tab (RFC 9110, section 5.5).
 fn check_value(value: &[u8]) -> Result<&[u8], HeadProblem> {
-    if value
-        .iter()
-        .any(|octet| octet.is_ascii_control() && *octet != b'\t')
-    {
+    if value.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
         return Err(HeadProblem::FieldValue);
     }
     Ok(value)

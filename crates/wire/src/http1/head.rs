@@ -21,9 +21,7 @@ impl Version {
     fn parse(bytes: &[u8]) -> Result<Self, HeadProblem> {
         match bytes {
             [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit() => {
-                Ok(Self {
-                    minor: minor - b'0',
-                })
+                Ok(Self { minor: minor - b'0' })
             }
             _ => Err(HeadProblem::Version),
         }
@@ -54,26 +52,18 @@ impl ResponseHead {
         let mut parts = line.splitn(3, |octet| *octet == b' ');
         let version = Version::parse(parts.next().unwrap_or_default())?;
         let status = match parts.next() {
-            Some(&[a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']) => [a, b, c]
-                .iter()
-                .fold(0, |status, digit| status * 10 + u16::from(digit - b'0')),
+            Some(&[a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9']) => {
+                [a, b, c].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))
+            }
             _ => return Err(HeadProblem::Status),
         };
         // The blank after the status is demanded even where no reason follows; many servers leave it out.
         let reason = parts.next().unwrap_or_default();
-        if reason
-            .iter()
-            .any(|octet| octet.is_ascii_control() && *octet != b'\t')
-        {
+        if reason.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
             return Err(HeadProblem::Reason);
         }
         let reason = String::from_utf8_lossy(trim(reason)).into_owned();
-        Ok(Self {
-            version,
-            status,
-            reason,
-            fields: Fields::new(),
-        })
+        Ok(Self { version, status, reason, fields: Fields::new() })
     }
 
     /// Whether this is an interim response (1xx): another one follows on the same connection. After
@@ -84,9 +74,7 @@ impl ResponseHead {
 
     /// Appends the head, with the empty line that ends it, to `out`. Nothing is checked.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(
-            format!("{} {:03} {}\r\n", self.version, self.status, self.reason).as_bytes(),
-        );
+        out.extend_from_slice(format!("{} {:03} {}\r\n", self.version, self.status, self.reason).as_bytes());
         self.fields.encode(out);
         out.extend_from_slice(b"\r\n");
     }
@@ -115,27 +103,16 @@ impl RequestHead {
         };
         let method = token(method).ok_or(HeadProblem::Method)?;
         let target = match std::str::from_utf8(target) {
-            Ok(target)
-                if !target.is_empty() && target.bytes().all(|octet| octet.is_ascii_graphic()) =>
-            {
-                target
-            }
+            Ok(target) if !target.is_empty() && target.bytes().all(|octet| octet.is_ascii_graphic()) => target,
             _ => return Err(HeadProblem::Target),
         };
         let version = Version::parse(version)?;
-        Ok(Self {
-            method: method.to_owned(),
-            target: target.to_owned(),
-            version,
-            fields: Fields::new(),
-        })
+        Ok(Self { method: method.to_owned(), target: target.to_owned(), version, fields: Fields::new() })
     }
 
     /// Appends the head, with the empty line that ends it, to `out`. Nothing is checked.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(
-            format!("{} {} {}\r\n", self.method, self.target, self.version).as_bytes(),
-        );
+        out.extend_from_slice(format!("{} {} {}\r\n", self.method, self.target, self.version).as_bytes());
         self.fields.encode(out);
         out.extend_from_slice(b"\r\n");
     }

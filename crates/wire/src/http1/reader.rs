@@ -15,10 +15,7 @@ pub struct HeadLimits {
 impl Default for HeadLimits {
     /// 64 KiB and 256 fields.
     fn default() -> Self {
-        Self {
-            bytes: 64 * 1024,
-            fields: 256,
-        }
+        Self { bytes: 64 * 1024, fields: 256 }
     }
 }
 
@@ -35,11 +32,7 @@ pub struct HeadError {
 }
 
 fn shown(excerpt: &str) -> String {
-    if excerpt.is_empty() {
-        String::new()
-    } else {
-        format!(": \"{excerpt}\"")
-    }
+    if excerpt.is_empty() { String::new() } else { format!(": \"{excerpt}\"") }
 }
 
 /// What is wrong with a head.
@@ -188,14 +181,7 @@ pub struct HeadReader<H> {
 impl<H: Head> HeadReader<H> {
     /// A reader with these limits.
     pub fn new(limits: HeadLimits) -> Self {
-        Self {
-            limits,
-            head: None,
-            line: Vec::new(),
-            number: 1,
-            used: 0,
-            failed: None,
-        }
+        Self { limits, head: None, line: Vec::new(), number: 1, used: 0, failed: None }
     }
 
     /// Takes what was read. When that completes a head, gives it and how many octets of `bytes` belong to it; the
@@ -217,12 +203,7 @@ impl<H: Head> HeadReader<H> {
             self.line.extend_from_slice(&rest[..take.min(room)]);
             self.check_start()?;
             if take > room {
-                return self.fail(
-                    HeadProblem::TooLarge {
-                        limit: self.limits.bytes,
-                    },
-                    0,
-                );
+                return self.fail(HeadProblem::TooLarge { limit: self.limits.bytes }, 0);
             }
             self.used += take;
             at += take;
@@ -264,12 +245,7 @@ impl<H: Head> HeadReader<H> {
         if self.number > 1 {
             return Ok(());
         }
-        match self
-            .line
-            .iter()
-            .zip(H::START)
-            .position(|(got, wanted)| got != wanted)
-        {
+        match self.line.iter().zip(H::START).position(|(got, wanted)| got != wanted) {
             Some(place) => self.fail(HeadProblem::NotHttp, place + 1),
             None => Ok(()),
         }
@@ -300,14 +276,8 @@ impl<H: Head> HeadReader<H> {
 
     /// Fails with the first `octets` of the current line as the excerpt.
     fn fail<T>(&mut self, problem: HeadProblem, octets: usize) -> Result<T, HeadError> {
-        let excerpt = self.line[..octets.min(self.line.len()).min(80)]
-            .escape_ascii()
-            .to_string();
-        let error = HeadError {
-            line: self.number,
-            problem,
-            excerpt,
-        };
+        let excerpt = self.line[..octets.min(self.line.len()).min(80)].escape_ascii().to_string();
+        let error = HeadError { line: self.number, problem, excerpt };
         self.failed = Some(error.clone());
         Err(error)
     }

@@ -14,10 +14,7 @@ pub struct Alert {
 impl Alert {
     /// Reads the payload of an alert record.
     pub fn decode([level, description]: [u8; 2]) -> Self {
-        Self {
-            level: AlertLevel(level),
-            description: AlertDescription(description),
-        }
+        Self { level: AlertLevel(level), description: AlertDescription(description) }
     }
 
     /// Writes the payload of an alert record.

@@ -5,8 +5,8 @@ use super::record::ProtocolVersion;
 
 /// The random value by which a ServerHello is a HelloRetryRequest (RFC 8446, section 4.1.3).
 const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
-    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
+    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
 /// Numbers of extensions (the registry of RFC 8447).
@@ -86,17 +86,12 @@ impl ClientHello {
 
     /// Whether ALPN offers this protocol, such as `h2`.
     pub fn offers(&self, protocol: &str) -> bool {
-        self.alpn
-            .iter()
-            .any(|offered| offered == protocol.as_bytes())
+        self.alpn.iter().any(|offered| offered == protocol.as_bytes())
     }
 
     /// The newest version offered. Values that only keep servers tolerant (RFC 8701) do not count.
     pub fn newest_version(&self) -> ProtocolVersion {
-        let real = self
-            .supported_versions
-            .iter()
-            .filter(|version| !version.is_grease());
+        let real = self.supported_versions.iter().filter(|version| !version.is_grease());
         real.max().copied().unwrap_or(self.legacy_version)
     }
 
@@ -115,16 +110,12 @@ impl ClientHello {
             }
             extension::ALPN => self.alpn = protocols(data)?,
             extension::SUPPORTED_VERSIONS => {
-                let versions = data
-                    .vector8("supported_versions")?
-                    .u16s("supported_versions")?;
+                let versions = data.vector8("supported_versions")?.u16s("supported_versions")?;
                 data.end("supported_versions")?;
                 self.supported_versions = versions.into_iter().map(ProtocolVersion).collect();
             }
             extension::SUPPORTED_GROUPS => {
-                self.supported_groups = data
-                    .vector16("supported_groups")?
-                    .u16s("supported_groups")?;
+                self.supported_groups = data.vector16("supported_groups")?.u16s("supported_groups")?;
                 data.end("supported_groups")?;
             }
             extension::KEY_SHARE => {
@@ -218,9 +209,8 @@ impl ServerHello {
             }
             extension::ALPN => {
                 let place = data;
-                let [protocol] = <[Vec<u8>; 1]>::try_from(protocols(data)?).map_err(|_| {
-                    place.error("ALPN", "a server has to choose exactly one protocol")
-                })?;
+                let [protocol] = <[Vec<u8>; 1]>::try_from(protocols(data)?)
+                    .map_err(|_| place.error("ALPN", "a server has to choose exactly one protocol"))?;
                 self.alpn = Some(protocol);
             }
             // In a HelloRetryRequest only the group; in a ServerHello the key as well.

@@ -9,7 +9,5 @@ mod tap;
 pub use alert::{Alert, AlertDescription, AlertLevel};
 pub use hello::{ClientHello, ServerHello};
 pub use reader::HelloError;
-pub use record::{
-    ContentType, HandshakeType, MAX_RECORD, ProtocolVersion, RecordError, RecordHeader,
-};
+pub use record::{ContentType, HandshakeType, MAX_RECORD, ProtocolVersion, RecordError, RecordHeader};
 pub use tap::{RecordTap, TapEvent};

@@ -33,35 +33,18 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn error(&self, field: &'static str, problem: &'static str) -> HelloError {
-        HelloError {
-            offset: self.offset,
-            field,
-            problem,
-        }
+        HelloError { offset: self.offset, field, problem }
     }
 
-    pub(super) fn take(
-        &mut self,
-        length: usize,
-        field: &'static str,
-    ) -> Result<&'a [u8], HelloError> {
-        let (taken, rest) = self
-            .bytes
-            .split_at_checked(length)
-            .ok_or_else(|| self.error(field, "it ends inside"))?;
+    pub(super) fn take(&mut self, length: usize, field: &'static str) -> Result<&'a [u8], HelloError> {
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or_else(|| self.error(field, "it ends inside"))?;
         self.bytes = rest;
         self.offset += length;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(
-        &mut self,
-        field: &'static str,
-    ) -> Result<[u8; N], HelloError> {
-        let (taken, rest) = self
-            .bytes
-            .split_first_chunk()
-            .ok_or_else(|| self.error(field, "it ends inside"))?;
+    pub(super) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], HelloError> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or_else(|| self.error(field, "it ends inside"))?;
         self.bytes = rest;
         self.offset += N;
         Ok(*taken)
@@ -103,18 +86,11 @@ impl<'a> Reader<'a> {
 
     /// That nothing is left.
     pub(super) fn end(&self, field: &'static str) -> Result<(), HelloError> {
-        if self.is_empty() {
-            Ok(())
-        } else {
-            Err(self.error(field, "octets are left after"))
-        }
+        if self.is_empty() { Ok(()) } else { Err(self.error(field, "octets are left after")) }
     }
 
     fn part(&mut self, length: usize, field: &'static str) -> Result<Self, HelloError> {
         let offset = self.offset;
-        Ok(Self {
-            bytes: self.take(length, field)?,
-            offset,
-        })
+        Ok(Self { bytes: self.take(length, field)?, offset })
     }
 }

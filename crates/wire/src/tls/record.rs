@@ -39,11 +39,7 @@ impl RecordHeader {
         if length > MAX_RECORD {
             return Err(RecordError::Length(length));
         }
-        Ok(Self {
-            content_type,
-            version: ProtocolVersion(u16::from_be_bytes([v0, v1])),
-            length,
-        })
+        Ok(Self { content_type, version: ProtocolVersion(u16::from_be_bytes([v0, v1])), length })
     }
 
     /// Writes a header.

@@ -34,22 +34,12 @@ pub struct RecordTap {
 /// Where in the stream of records the tap is.
 #[derive(Debug)]
 enum State {
-    Header {
-        have: usize,
-        bytes: [u8; RecordHeader::LEN],
-    },
-    Payload {
-        header: RecordHeader,
-        left: u16,
-        alert: [u8; 2],
-    },
+    Header { have: usize, bytes: [u8; RecordHeader::LEN] },
+    Payload { header: RecordHeader, left: u16, alert: [u8; 2] },
     Lost,
 }
 
-const BEFORE_HEADER: State = State::Header {
-    have: 0,
-    bytes: [0; RecordHeader::LEN],
-};
+const BEFORE_HEADER: State = State::Header { have: 0, bytes: [0; RecordHeader::LEN] };
 
 impl Default for State {
     fn default() -> Self {
@@ -136,10 +126,7 @@ impl RecordTap {
     /// Uses up some of `bytes`, which is not empty, and says how much.
     fn step(&mut self, bytes: &[u8], on: &mut impl FnMut(TapEvent)) -> usize {
         match &mut self.state {
-            State::Header {
-                have,
-                bytes: header,
-            } => {
+            State::Header { have, bytes: header } => {
                 let take = bytes.len().min(RecordHeader::LEN - *have);
                 header[*have..*have + take].copy_from_slice(&bytes[..take]);
                 *have += take;
@@ -154,21 +141,13 @@ impl RecordTap {
                 }
                 take
             }
-            State::Payload {
-                header,
-                left,
-                alert,
-            } => {
+            State::Payload { header, left, alert } => {
                 let take = bytes.len().min(usize::from(*left));
                 let piece = &bytes[..take];
                 match header.content_type {
                     ContentType::Alert => {
                         let passed = usize::from(header.length - *left);
-                        alert
-                            .iter_mut()
-                            .skip(passed)
-                            .zip(piece)
-                            .for_each(|(kept, octet)| *kept = *octet);
+                        alert.iter_mut().skip(passed).zip(piece).for_each(|(kept, octet)| *kept = *octet);
                     }
                     ContentType::Handshake if self.encrypted.is_none() => {
                         let version = &mut self.version;
@@ -196,11 +175,7 @@ impl RecordTap {
         if header.length == 0 {
             self.end(header, [0; 2], on);
         } else {
-            self.state = State::Payload {
-                header,
-                left: header.length,
-                alert: [0; 2],
-            };
+            self.state = State::Payload { header, left: header.length, alert: [0; 2] };
         }
     }
 
@@ -225,11 +200,7 @@ impl RecordTap {
         // An encrypted alert is longer.
         let plain = header.content_type == ContentType::Alert && header.length == 2;
         let alert = plain.then(|| Alert::decode(alert));
-        on(TapEvent::Record {
-            header,
-            alert,
-            renegotiation,
-        });
+        on(TapEvent::Record { header, alert, renegotiation });
     }
 }
 
@@ -275,10 +246,7 @@ impl Messages {
 
     fn is_kept(&self) -> bool {
         let (kind, length) = self.parsed();
-        matches!(
-            kind,
-            HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO
-        ) && length as usize <= KEEP
+        matches!(kind, HandshakeType::CLIENT_HELLO | HandshakeType::SERVER_HELLO) && length as usize <= KEEP
     }
 
     fn end(&mut self, on: &mut impl FnMut(TapEvent)) {

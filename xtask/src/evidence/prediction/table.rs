@@ -52,11 +52,7 @@ fn section(text: &mut String, title: &str, rows: &[&(Cell, Measured)]) {
         let (cell, measured) = row;
         let prediction = predict(&measured.inputs);
         let predicted = prediction.total.as_secs_f64();
-        let runs: Vec<String> = measured
-            .walls
-            .iter()
-            .map(|wall| format!("{wall:.2}"))
-            .collect();
+        let runs: Vec<String> = measured.walls.iter().map(|wall| format!("{wall:.2}")).collect();
         let graph = prediction.phases.graph.as_secs_f64();
         let _ = writeln!(
             text,
@@ -86,9 +82,5 @@ fn section(text: &mut String, title: &str, rows: &[&(Cell, Measured)]) {
 
 fn passes((cell, measured): &(Cell, Measured)) -> bool {
     let ratio = predict(&measured.inputs).total.as_secs_f64() / measured.wall();
-    if cell.loss > 0.0 {
-        (0.5..=2.0).contains(&ratio)
-    } else {
-        (1.0 - WITHIN..=1.0 + WITHIN).contains(&ratio)
-    }
+    if cell.loss > 0.0 { (0.5..=2.0).contains(&ratio) } else { (1.0 - WITHIN..=1.0 + WITHIN).contains(&ratio) }
 }

@@ -60,12 +60,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(
-        planner: Arc<Planner>,
-        line: Arc<Line>,
-        connection: u64,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(planner: Arc<Planner>, line: Arc<Line>, connection: u64, now: Instant) -> Self {
         let options = planner.behaviour.http2.clone();
         let settings_at = match options.settings_timing {
             SettingsTiming::After(wait) => Some(now + wait),
@@ -97,9 +92,7 @@ impl Session {
 
     /// How to end, once all output is written.
     pub(super) fn stop(&self) -> Option<Stop> {
-        self.stop.or_else(|| {
-            (self.accept_until.is_some() && self.streams.is_empty()).then_some(Stop::Drained)
-        })
+        self.stop.or_else(|| (self.accept_until.is_some() && self.streams.is_empty()).then_some(Stop::Drained))
     }
 
     /// When [`produce`](Self::produce) may have something without having received anything.
@@ -109,10 +102,7 @@ impl Session {
             .idle_close
             .filter(|_| self.streams.is_empty() && self.accept_until.is_none())
             .map(|limit| self.idle_since + limit);
-        [self.settings_at, self.streams.wake_at(Instant::now()), idle]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.settings_at, self.streams.wake_at(Instant::now()), idle].into_iter().flatten().min()
     }
 
     /// Appends what can be sent at `now`.
@@ -123,22 +113,10 @@ impl Session {
             }
             self.settings_at = None;
             if self.options.settings_timing == SettingsTiming::AfterPing {
-                self.send(
-                    out,
-                    &Frame::Ping {
-                        ack: false,
-                        data: *b"too soon",
-                    },
-                );
+                self.send(out, &Frame::Ping { ack: false, data: *b"too soon" });
             }
             let settings = self.options.settings.clone();
-            self.send(
-                out,
-                &Frame::Settings {
-                    ack: false,
-                    settings,
-                },
-            );
+            self.send(out, &Frame::Settings { ack: false, settings });
         }
         if let Some(id) = self.endless_headers {
             self.more_headers(id, out);
@@ -146,10 +124,7 @@ impl Session {
         }
         out.append(&mut self.control);
         self.close_idle(now, out);
-        let limit = self
-            .options
-            .concurrency
-            .map_or(usize::MAX, |concurrency| concurrency.max.max(1));
+        let limit = self.options.concurrency.map_or(usize::MAX, |concurrency| concurrency.max.max(1));
         while out.len() < OUTPUT_TARGET && self.stop.is_none() && self.endless_headers.is_none() {
             let Some(id) = self.streams.next(now, self.window, limit) else {
                 break;
@@ -180,19 +155,10 @@ impl Session {
 
     fn frame(&mut self, frame: Frame) -> io::Result<()> {
         match frame {
-            Frame::Settings {
-                ack: false,
-                settings,
-            } => self.client_settings(&settings),
+            Frame::Settings { ack: false, settings } => self.client_settings(&settings),
             Frame::Ping { ack: false, data } => self.queue(&Frame::Ping { ack: true, data }),
-            Frame::WindowUpdate {
-                stream_id: 0,
-                increment,
-            } => self.window += i64::from(increment),
-            Frame::WindowUpdate {
-                stream_id,
-                increment,
-            } => {
+            Frame::WindowUpdate { stream_id: 0, increment } => self.window += i64::from(increment),
+            Frame::WindowUpdate { stream_id, increment } => {
                 if let Some(stream) = self.streams.get_mut(stream_id) {
                     stream.window += i64::from(increment);
                 }
@@ -201,22 +167,13 @@ impl Session {
                 self.streams.remove(stream_id);
                 self.idle_since = Instant::now();
             }
-            Frame::Headers {
-                stream_id,
-                fragment,
-                end_headers,
-                ..
-            } => {
+            Frame::Headers { stream_id, fragment, end_headers, .. } => {
                 self.block = Some((stream_id, fragment));
                 if end_headers {
                     self.request()?;
                 }
             }
-            Frame::Continuation {
-                fragment,
-                end_headers,
-                ..
-            } => {
+            Frame::Continuation { fragment, end_headers, .. } => {
                 let Some((_, block)) = &mut self.block else {
                     return Err(invalid("CONTINUATION without HEADERS"));
                 };
@@ -231,10 +188,7 @@ impl Session {
             Frame::Data { .. } => {
                 let increment = frame.flow_controlled_len();
                 if increment > 0 {
-                    self.queue(&Frame::WindowUpdate {
-                        stream_id: 0,
-                        increment,
-                    });
+                    self.queue(&Frame::WindowUpdate { stream_id: 0, increment });
                 }
             }
             _ => {}
@@ -251,20 +205,14 @@ impl Session {
         if let Some(size) = settings.max_frame_size() {
             self.max_frame = u64::from(size).min(MAX_DATA);
         }
-        self.queue(&Frame::Settings {
-            ack: true,
-            settings: Settings::new(),
-        });
+        self.queue(&Frame::Settings { ack: true, settings: Settings::new() });
     }
 
     fn request(&mut self) -> io::Result<()> {
         let Some((id, block)) = self.block.take() else {
             return Ok(());
         };
-        let fields = self
-            .hpack
-            .decode(&block)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let fields = self.hpack.decode(&block).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if id <= self.last_stream || self.accept_until.is_some_and(|last| id > last) {
             return Ok(());
         }
@@ -275,31 +223,16 @@ impl Session {
                 .find(|field| field.name == name)
                 .map(|field| String::from_utf8_lossy(&field.value).into_owned())
         };
-        let (method, path) = (
-            field(b":method").unwrap_or_default(),
-            field(b":path").unwrap_or_default(),
-        );
+        let (method, path) = (field(b":method").unwrap_or_default(), field(b":path").unwrap_or_default());
         if self.requests == 0 {
-            self.planner
-                .counters
-                .used_connections
-                .fetch_add(1, Ordering::Relaxed);
+            self.planner.counters.used_connections.fetch_add(1, Ordering::Relaxed);
         }
         self.requests += 1;
-        let goaway = self
-            .options
-            .goaway
-            .filter(|goaway| goaway.after_requests == self.requests);
+        let goaway = self.options.goaway.filter(|goaway| goaway.after_requests == self.requests);
         let (plan, _count) = self.planner.plan(&method, &path, self.connection, id);
-        let refused = self
-            .options
-            .concurrency
-            .is_some_and(|limit| limit.refuse && self.streams.len() >= limit.max);
+        let refused = self.options.concurrency.is_some_and(|limit| limit.refuse && self.streams.len() >= limit.max);
         if refused || self.streams.len() >= MAX_STREAMS {
-            self.queue(&Frame::RstStream {
-                stream_id: id,
-                code: ErrorCode::RefusedStream,
-            });
+            self.queue(&Frame::RstStream { stream_id: id, code: ErrorCode::RefusedStream });
         } else if goaway.is_none_or(|goaway| goaway.last_stream != LastStream::Zero) {
             let stream = Stream {
                 ready_at: Instant::now() + plan.think,
@@ -326,11 +259,7 @@ impl Session {
             LastStream::Lying => 1,
             LastStream::Zero => 0,
         };
-        self.queue(&Frame::GoAway {
-            last_stream_id,
-            code: goaway.code,
-            debug_data: Vec::new(),
-        });
+        self.queue(&Frame::GoAway { last_stream_id, code: goaway.code, debug_data: Vec::new() });
         self.accept_until = Some(self.last_stream);
         if goaway.close_at_once {
             self.stop = Some(Stop::Cut(CutHow::Fin));
@@ -341,17 +270,9 @@ impl Session {
         let Some(limit) = self.options.idle_close else {
             return;
         };
-        if self.streams.is_empty() && self.accept_until.is_none() && now >= self.idle_since + limit
-        {
+        if self.streams.is_empty() && self.accept_until.is_none() && now >= self.idle_since + limit {
             let last = self.last_stream;
-            self.send(
-                out,
-                &Frame::GoAway {
-                    last_stream_id: last,
-                    code: ErrorCode::NoError,
-                    debug_data: Vec::new(),
-                },
-            );
+            self.send(out, &Frame::GoAway { last_stream_id: last, code: ErrorCode::NoError, debug_data: Vec::new() });
             self.accept_until = Some(last);
         }
     }

@@ -27,13 +27,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Body bytes left before the answer ends or goes wrong; `None`: without end.
     pub(super) fn left(&self) -> Option<u64> {
-        if self.head_only {
-            Some(0)
-        } else {
-            self.plan
-                .sendable()
-                .map(|all| all.saturating_sub(self.sent))
-        }
+        if self.head_only { Some(0) } else { self.plan.sendable().map(|all| all.saturating_sub(self.sent)) }
     }
 
     /// Whether a frame of this stream can be written at `now`, given the connection's window.
@@ -44,10 +38,7 @@ impl Stream {
         if !self.headers_sent || self.left() == Some(0) {
             return true;
         }
-        let throttled = self
-            .throttle
-            .as_mut()
-            .is_some_and(|throttle| throttle.available(now) == 0);
+        let throttled = self.throttle.as_mut().is_some_and(|throttle| throttle.available(now) == 0);
         self.window > 0 && connection_window > 0 && !throttled
     }
 }
@@ -62,11 +53,7 @@ pub(super) struct Throttle {
 
 impl Throttle {
     pub(super) fn new(limit: u32) -> Self {
-        Self {
-            limit: u64::from(limit),
-            in_flight: 0,
-            releases: VecDeque::new(),
-        }
+        Self { limit: u64::from(limit), in_flight: 0, releases: VecDeque::new() }
     }
 
     pub(super) fn available(&mut self, now: Instant) -> u64 {
@@ -124,12 +111,7 @@ impl Streams {
     }
 
     /// The next stream that can be served, of the `limit` oldest, round robin.
-    pub(super) fn next(
-        &mut self,
-        now: Instant,
-        connection_window: i64,
-        limit: usize,
-    ) -> Option<u32> {
+    pub(super) fn next(&mut self, now: Instant, connection_window: i64, limit: usize) -> Option<u32> {
         let last = self.served_last;
         let mut first = None;
         let mut chosen = None;
@@ -150,11 +132,8 @@ impl Streams {
 
     /// When a stream that cannot be served now may be.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
-        let waits = self
-            .all
-            .values()
-            .filter(|stream| !stream.stalled && stream.plan.end != End::Never)
-            .filter_map(|stream| {
+        let waits =
+            self.all.values().filter(|stream| !stream.stalled && stream.plan.end != End::Never).filter_map(|stream| {
                 if stream.ready_at > now {
                     return Some(stream.ready_at);
                 }

@@ -2,29 +2,16 @@
 
 /// Puts the statements of `snippet` at the end of the first block whose opening line `opens`; statements of the block that
 /// begin with the same word go.
-pub(super) fn put(
-    text: &str,
-    opens: impl Fn(&str) -> bool,
-    snippet: &str,
-) -> Result<String, String> {
+pub(super) fn put(text: &str, opens: impl Fn(&str) -> bool, snippet: &str) -> Result<String, String> {
     let lines: Vec<&str> = text.lines().collect();
-    let open = lines
-        .iter()
-        .position(|line| opens(line.trim()))
-        .ok_or("the configuration has no such block")?;
+    let open = lines.iter().position(|line| opens(line.trim())).ok_or("the configuration has no such block")?;
     let close = open + 1 + statement_end(&lines[open + 1..]).ok_or("the block does not end")?;
     let snippet: Vec<&str> = snippet.lines().collect();
-    let new: Vec<&str> = statements(&snippet)
-        .iter()
-        .filter_map(|statement| first_word(statement.first()?))
-        .collect();
+    let new: Vec<&str> = statements(&snippet).iter().filter_map(|statement| first_word(statement.first()?)).collect();
     let indent = " ".repeat(indent(lines[open]) + 4);
     let mut out: Vec<String> = lines[..=open].iter().map(|&line| line.to_owned()).collect();
     for statement in statements(&lines[open + 1..close]) {
-        let replaced = statement
-            .first()
-            .and_then(|line| first_word(line))
-            .is_some_and(|word| new.contains(&word));
+        let replaced = statement.first().and_then(|line| first_word(line)).is_some_and(|word| new.contains(&word));
         if !replaced {
             out.extend(statement.iter().map(|&line| line.to_owned()));
         }
@@ -66,8 +53,7 @@ fn balance(line: &str) -> i32 {
 }
 
 fn first_word(line: &str) -> Option<&str> {
-    line.split(|c: char| c.is_whitespace() || c == ';')
-        .find(|word| !word.is_empty())
+    line.split(|c: char| c.is_whitespace() || c == ';').find(|word| !word.is_empty())
 }
 
 fn indent(line: &str) -> usize {
@@ -83,11 +69,7 @@ mod tests {
 
     #[test]
     fn a_directive_replaces_its_like() {
-        let edited = put(
-            NGINX,
-            |line| line == "server {",
-            "listen 443 ssl http2;\nkeepalive_time 1h;",
-        );
+        let edited = put(NGINX, |line| line == "server {", "listen 443 ssl http2;\nkeepalive_time 1h;");
         assert_eq!(
             edited.unwrap(),
             "http {\n    server {\n        location / { return 204; }\n        keepalive_requests 10;\n        \
@@ -97,13 +79,8 @@ mod tests {
 
     #[test]
     fn a_block_replaces_its_like() {
-        let text =
-            "{\n    admin off\n    servers {\n        protocols h1\n    }\n}\nhttps://a {\n}\n";
-        let edited = put(
-            text,
-            |line| line == "{",
-            "servers {\n    protocols h1 h2\n}",
-        );
+        let text = "{\n    admin off\n    servers {\n        protocols h1\n    }\n}\nhttps://a {\n}\n";
+        let edited = put(text, |line| line == "{", "servers {\n    protocols h1 h2\n}");
         assert_eq!(
             edited.unwrap(),
             "{\n    admin off\n    servers {\n        protocols h1 h2\n    }\n}\nhttps://a {\n}\n"

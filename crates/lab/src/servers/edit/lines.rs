@@ -15,12 +15,7 @@ pub(super) fn sections(text: &str, snippet: &str) -> Result<String, String> {
         while section.last().is_some_and(|line| line.trim().is_empty()) {
             section.pop();
         }
-        section.extend(
-            new[1..]
-                .iter()
-                .filter(|line| !line.trim().is_empty())
-                .cloned(),
-        );
+        section.extend(new[1..].iter().filter(|line| !line.trim().is_empty()).cloned());
         if !blank {
             section.push(String::new());
         }
@@ -87,10 +82,7 @@ mod tests {
     #[test]
     fn a_haproxy_line_replaces_its_like_in_its_section() {
         let text = "global\n    maxconn 5\n\ndefaults\n    mode http\n    timeout client 1s\n    timeout server 1s\n\nfrontend f\n    bind :1\n";
-        let edited = sections(
-            text,
-            "defaults\n    mode http\n    timeout client 5m\nfrontend f\n    bind :443 ssl",
-        );
+        let edited = sections(text, "defaults\n    mode http\n    timeout client 5m\nfrontend f\n    bind :443 ssl");
         assert_eq!(
             edited.unwrap(),
             "global\n    maxconn 5\n\ndefaults\n    timeout server 1s\n    mode http\n    timeout client 5m\n\n\
@@ -103,10 +95,7 @@ mod tests {
     fn squid_keeps_its_order() {
         let text = "http_port 1\nssl_bump bump all\nacl gomod dst 1.2.3.4\nhttp_access deny all\n";
         assert_eq!(
-            squid(
-                text,
-                "acl gomod ssl::server_name a.example\nssl_bump splice gomod\nssl_bump bump all"
-            ),
+            squid(text, "acl gomod ssl::server_name a.example\nssl_bump splice gomod\nssl_bump bump all"),
             "http_port 1\nacl gomod ssl::server_name a.example\nssl_bump splice gomod\nssl_bump bump all\nhttp_access deny all\n"
         );
         assert_eq!(

@@ -5,13 +5,8 @@ pub(super) fn put(text: &str, kind: Option<&str>, snippet: &str) -> Result<Strin
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let (mut from, mut indent) = (0, 0);
     if let Some(kind) = kind {
-        let typed = |line: &String| {
-            line.trim_start().starts_with("\"@type\":") && line.trim_end().ends_with(kind)
-        };
-        let at = lines
-            .iter()
-            .position(typed)
-            .ok_or("the configuration has no such message")?;
+        let typed = |line: &String| line.trim_start().starts_with("\"@type\":") && line.trim_end().ends_with(kind);
+        let at = lines.iter().position(typed).ok_or("the configuration has no such message")?;
         (from, indent) = (at, indent_of(&lines[at]));
     }
     let snippet: Vec<String> = snippet.lines().map(str::to_owned).collect();
@@ -27,8 +22,7 @@ fn merge(lines: &mut Vec<String>, from: usize, indent: usize, snippet: &[String]
         let (key, body) = (key_of(&snippet[at]), &snippet[at..at + length]);
         at += length;
         let end = mapping_end(lines, from, indent);
-        let old = (from..end)
-            .find(|&line| indent_of(&lines[line]) == indent && key_of(&lines[line]) == key);
+        let old = (from..end).find(|&line| indent_of(&lines[line]) == indent && key_of(&lines[line]) == key);
         let indented = |line: &String| format!("{}{line}", " ".repeat(indent));
         match old {
             None => {
@@ -39,10 +33,7 @@ fn merge(lines: &mut Vec<String>, from: usize, indent: usize, snippet: &[String]
                 if is_mapping(&lines[old..old + inner], indent) && is_mapping(body, 0) {
                     let deeper = indent_of(&lines[old + 1]);
                     let margin = indent_of(&body[1]);
-                    let body: Vec<String> = body[1..]
-                        .iter()
-                        .map(|line| line[margin..].to_owned())
-                        .collect();
+                    let body: Vec<String> = body[1..].iter().map(|line| line[margin..].to_owned()).collect();
                     merge(lines, old + 1, deeper, &body);
                 } else {
                     lines.splice(old..old + inner, body.iter().map(indented));
@@ -64,17 +55,12 @@ fn value_length(lines: &[String], at: usize, indent: usize) -> usize {
 /// The first line after `from` that no longer belongs to the mapping at `indent`.
 fn mapping_end(lines: &[String], from: usize, indent: usize) -> usize {
     let leaves = |line: &String| indent_of(line) < indent;
-    lines[from..]
-        .iter()
-        .position(leaves)
-        .map_or(lines.len(), |count| from + count)
+    lines[from..].iter().position(leaves).map_or(lines.len(), |count| from + count)
 }
 
 fn is_mapping(lines: &[String], indent: usize) -> bool {
     lines[0].trim_end().ends_with(':')
-        && lines
-            .get(1)
-            .is_some_and(|line| indent_of(line) > indent && !line.trim_start().starts_with("- "))
+        && lines.get(1).is_some_and(|line| indent_of(line) > indent && !line.trim_start().starts_with("- "))
 }
 
 fn key_of(line: &str) -> &str {
@@ -103,17 +89,9 @@ mod tests {
 
     #[test]
     fn what_is_no_mapping_is_replaced() {
+        assert_eq!(put("http2: false\nport: 1\n", None, "http2: true").unwrap(), "http2: true\nport: 1\n");
         assert_eq!(
-            put("http2: false\nport: 1\n", None, "http2: true").unwrap(),
-            "http2: true\nport: 1\n"
-        );
-        assert_eq!(
-            put(
-                "ignore_hosts:\n- old\nport: 1\n",
-                None,
-                "ignore_hosts:\n  - ^new$"
-            )
-            .unwrap(),
+            put("ignore_hosts:\n- old\nport: 1\n", None, "ignore_hosts:\n  - ^new$").unwrap(),
             "ignore_hosts:\n  - ^new$\nport: 1\n"
         );
         assert!(put(TEXT, Some(".Other"), "x: 1").is_err());
