@@ -15,7 +15,7 @@ const DATE: u16 = 0x21;
 /// Makes the zip of a module from its files, names relative to the module's root, in their order.
 ///
 /// # Errors
-/// Where the go command would not take the zip: names, collisions, sizes ([`super::check`]); and for more than 65,534
+/// Where the go command would not take the zip: names, collisions, sizes ([`super::check()`]); and for more than 65,534
 /// files.
 pub fn create_module_zip<N: AsRef<str>, C: AsRef<[u8]>>(
     module: &ModuleVersion,
