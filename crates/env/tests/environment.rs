@@ -54,9 +54,13 @@ impl Machine {
 /// A program on PATH that answers like `go env -json`.
 #[cfg(unix)]
 fn fake_go(machine: Machine, script: &str) -> Machine {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = machine.put("bin/go", &format!("#!/bin/sh\n{script}\n"));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by a child: were it open for writing here while another test forks, the system would refuse to
+    // start it ("text file busy").
+    let path = machine.put("script", &format!("#!/bin/sh\n{script}\n"));
+    let go = machine.path("bin/go");
+    std::fs::create_dir_all(machine.path("bin")).unwrap();
+    let copied = std::process::Command::new("install").args(["-m", "755"]).arg(&path).arg(&go).status().unwrap();
+    assert!(copied.success(), "install(1) from coreutils");
     let list = format!("{}:/usr/bin:/bin", machine.path("bin").display());
     let mut machine = machine.with("PATH", &list);
     machine.inputs.run_go = true;
