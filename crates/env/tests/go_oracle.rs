@@ -374,13 +374,15 @@ fn real_go_env_agrees() {
 /// Toolchains on PATH come before any download, so programs of their names show what the go command selects.
 #[test]
 fn real_go_selects_the_same_toolchain() {
-    use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
     let bin = dir.path().join("bin");
     std::fs::create_dir(&bin).unwrap();
+    let script = dir.path().join("script");
     for name in ["go1.21.13", "go1.98.0", "go1.98.3", "go1.99.0", "go1.99.1", "go1.99rc1"] {
-        std::fs::write(bin.join(name), format!("#!/bin/sh\necho {name}\n")).unwrap();
-        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::write(&script, format!("#!/bin/sh\necho {name}\n")).unwrap();
+        // Written by a child: a program that is open for writing anywhere cannot be started.
+        let copied = Command::new("install").args(["-m", "755"]).arg(&script).arg(bin.join(name)).status().unwrap();
+        assert!(copied.success(), "install(1) from coreutils");
     }
     let local = go_version().0;
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
