@@ -68,7 +68,13 @@ impl Change {
                 Protocol::Http2 => {}
                 Protocol::Http1 { keep_alive } | Protocol::PlainHttp1 { keep_alive } => *keep_alive = true,
             },
-            Change::MaxConcurrentStreams(n) => path.max_concurrent_streams = path.max_concurrent_streams.max(n),
+            Change::MaxConcurrentStreams(n) => {
+                // What a low limit refuses, a higher one takes.
+                if path.max_concurrent_streams < n {
+                    path.refused_backoff = Duration::ZERO;
+                }
+                path.max_concurrent_streams = path.max_concurrent_streams.max(n);
+            }
             Change::NoGoAway => path.goaway_every = None,
             Change::NoResets => {
                 path.refused_backoff = Duration::ZERO;
