@@ -24,7 +24,7 @@ pub(super) fn render(rows: &[(Cell, Measured)]) -> String {
          Noise: client, server and link share the machine's processors. The module cache lies in memory. A cell is run twice, and a third time if the \
          two differ by more than a tenth; the mean or the median counts. Loss is random with a fixed seed for each run.\n\n\
          Known gap: on a short path several fresh HTTP/1.1 connections at once send more than the link's queue holds (last column). The model \
-         has no queue that overflows, and so not the retransmission time-outs of 200 ms that follow.\n",
+         has no queue that overflows, and so not the time in which TCP recovers from that.\n",
     );
     section(&mut text, "Without loss", &clean);
     section(&mut text, "With loss", &lossy);
