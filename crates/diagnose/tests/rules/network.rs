@@ -31,6 +31,16 @@ fn the_slower_family_counts_even_without_an_address() {
 }
 
 #[test]
+fn one_slow_answer_of_one_family_does_not_hide_a_slow_other() {
+    let scene = Scene::on(Seen::healthy(RTT)).but(|seen| {
+        seen.resolved = [5_000, 2, 2].map(|took| resolved(Family::V4, ms(took))).into();
+        seen.resolved.extend((0..3).map(|_| unresolved(Family::V6, ErrorKind::NameNotFound, ms(900))));
+    });
+    let finding = scene.finding(Id::DnsSlow);
+    assert!(finding.title.ends_with("takes 900 ms"), "{}", finding.title);
+}
+
+#[test]
 fn a_name_without_ipv6_is_no_failing_name() {
     let scene = Scene::on(Seen::healthy(RTT)).but(|seen| {
         seen.resolved.extend((0..3).map(|_| unresolved(Family::V6, ErrorKind::NameNotFound, ms(2))));

@@ -76,7 +76,9 @@ fn a_small_machine_is_no_fault() {
     // The same number, set by hand on a machine that has more, is one.
     assert_eq!(machine(16, RTT).env("GOMAXPROCS", "2").said(), [(Id::GomaxprocsLow, Severity::Warning)]);
     assert_eq!(machine(16, RTT).env("GOMAXPROCS", "8").said(), []);
-    assert_eq!(machine(2, ms(1)).with(|scene| scene.modules = 2).said(), []);
+    let tiny = |scene: Scene| scene.with(|scene| scene.modules = 2);
+    assert_eq!(tiny(machine(2, ms(1))).said(), []);
+    assert_eq!(tiny(machine(16, ms(1)).env("GOMAXPROCS", "2")).said(), [(Id::GomaxprocsLow, Severity::Info)]);
 }
 
 #[test]
@@ -91,6 +93,9 @@ fn a_pruned_graph_begins_with_1_17() {
     let line = |line| positive(Id::UnprunedGraph).with(|scene| scene.go_line = Some(line)).says(Id::UnprunedGraph);
     assert!(line("1.16") && line("1.9"));
     assert!(!line("1.17") && !line("1.25.0"));
+    // An old module in a workspace: raising the go line of the workspace would not help.
+    let workspace = positive(Id::UnprunedGraph).file("go.work", "go 1.25.0\n\nuse .\n");
+    assert!(!workspace.says(Id::UnprunedGraph));
 }
 
 #[test]
