@@ -3,7 +3,7 @@
 /// What stands in place of a credential.
 pub const MASK: &str = "***";
 
-/// Replaces the user information of every URL in `text` by `***`.
+/// Replaces the user information and the query of every URL in `text` by `***`.
 ///
 /// Works on lists (`,`, `|`, blanks) and on `user:password@host` without a scheme, as `HTTPS_PROXY` allows. It errs
 /// towards masking: a password with an unescaped `/` is masked as well.
@@ -46,7 +46,20 @@ fn token_into(token: &str, out: &mut String) {
     match at {
         Some(at) if has_scheme(prefix) || rest[..at].contains(':') => {
             out.push_str(MASK);
-            out.push_str(&rest[at..]);
+            query_into(&rest[at..], out);
+        }
+        _ if has_scheme(prefix) => query_into(rest, out),
+        _ => out.push_str(rest),
+    }
+}
+
+/// A query may be a token: `https://goproxy.example.com?token=...`.
+fn query_into(rest: &str, out: &mut String) {
+    match rest.split_once('?') {
+        Some((before, query)) if !query.is_empty() => {
+            out.push_str(before);
+            out.push('?');
+            out.push_str(MASK);
         }
         _ => out.push_str(rest),
     }
@@ -63,7 +76,7 @@ fn plain_authority(authority: &str) -> bool {
     }
     match authority.split_once(':') {
         None => true,
-        Some((_, port)) => port.bytes().all(|b| b.is_ascii_digit()),
+        Some((_, port)) => !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()),
     }
 }
 
@@ -83,6 +96,9 @@ mod tests {
             ("https://goproxy.example.com:8443/a@v1", "https://goproxy.example.com:8443/a@v1"),
             ("ENV HTTPS_PROXY=http://u:p@h.example.com X=1", "ENV HTTPS_PROXY=http://***@h.example.com X=1"),
             ("export HTTPS_PROXY='u:p@h.example.com'", "export HTTPS_PROXY='***@h.example.com'"),
+            ("https://h.example.com/p?token=t|direct", "https://h.example.com/p?***|direct"),
+            ("https://u:p@h.example.com?token=t", "https://***@h.example.com?***"),
+            ("http://http://u:p@h.example.com", "http://***@h.example.com"),
             ("go install example.com/m@v1.0.0", "go install example.com/m@v1.0.0"),
         ] {
             assert_eq!(urls(given), want, "{given}");

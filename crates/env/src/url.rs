@@ -115,7 +115,9 @@ impl fmt::Display for Url {
         if self.user.is_some() {
             write!(f, "{}@", crate::mask::MASK)?;
         }
-        write!(f, "{}{}", self.host, self.path)
+        // A second URL in the place of a path, after a slip of the pen, has its own password.
+        let path = if self.path.contains('@') { "/***" } else { &self.path };
+        write!(f, "{}{path}", self.host)
     }
 }
 
