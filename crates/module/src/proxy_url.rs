@@ -211,6 +211,10 @@ fn parse(text: &str) -> Result<ProxyUrl, String> {
             return bad("invalid file:// proxy URL with non-path elements");
         }
     }
+    // Go takes the URL and then fails each request: "http: no Host in request URL".
+    if scheme != Scheme::File && host.is_empty() {
+        return bad("no host in the URL");
+    }
     let port = match port {
         None => None,
         Some(port) => Some(port.parse().map_err(|_| "invalid port: must be at most 65535".to_owned())?),
