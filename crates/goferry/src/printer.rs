@@ -22,7 +22,8 @@ const PIPE_WIDTH: usize = 80;
 pub(crate) struct Printer {
     out: Style,
     err: Style,
-    err_is_terminal: bool,
+    /// Whether a line on standard error can be written over.
+    shows_progress: bool,
     quiet: bool,
     /// Whether a progress line stands on standard error.
     progress: Mutex<bool>,
@@ -43,7 +44,7 @@ impl Printer {
         Printer {
             out: style(out.is_terminal(), columns(terminal_size::terminal_size_of(&out))),
             err: style(err.is_terminal(), columns(terminal_size::terminal_size_of(&err))),
-            err_is_terminal: err.is_terminal(),
+            shows_progress: err.is_terminal() && !is_dumb(std::env::var("TERM").ok().as_deref()),
             quiet: false,
             progress: Mutex::new(false),
         }
@@ -124,7 +125,7 @@ impl Printer {
 /// Progress: one line on a terminal that is written over; nothing elsewhere.
 impl Reporter for Printer {
     fn phase(&self, text: &str) {
-        if self.quiet || !self.err_is_terminal {
+        if self.quiet || !self.shows_progress {
             return;
         }
         let text = clip(&self.encode(&harmless(text)), self.err.width.saturating_sub(1), "...");
@@ -135,6 +136,11 @@ impl Reporter for Printer {
     }
 }
 
+/// Whether the terminal is one that cannot move its cursor.
+fn is_dumb(term: Option<&str>) -> bool {
+    term == Some("dumb")
+}
+
 fn takes_color(terminal: bool) -> bool {
     let var = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if var("NO_COLOR").is_some() {
@@ -143,7 +149,7 @@ fn takes_color(terminal: bool) -> bool {
     if var("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
         return true;
     }
-    terminal && var("CLICOLOR").is_none_or(|value| value != "0") && var("TERM").is_none_or(|term| term != "dumb")
+    terminal && var("CLICOLOR").is_none_or(|value| value != "0") && !is_dumb(var("TERM").as_deref())
 }
 
 /// Whether the locale is a UTF-8 one, by the order of POSIX: LC_ALL, LC_CTYPE, LANG.
