@@ -57,6 +57,8 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn context(&self, path: Option<PathView<'a>>) -> Context {
         let mut context = Context::new(path.map_or("goproxy.example.com", |path| path.info.host.as_str()));
+        let roots = &self.environment.roots;
+        context.no_roots = roots.der.is_empty() && roots.problems.iter().any(|problem| problem.named_by_user);
         context.streams = self.price.client.gomaxprocs;
         context.requests = u64::from(self.price.project.graph_mod_files)
             + u64::from(self.price.project.infos)

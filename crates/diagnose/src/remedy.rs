@@ -8,6 +8,7 @@
 
 mod http2;
 mod network;
+pub(crate) use network::NO_DIRECTORY;
 mod project;
 mod server;
 mod tls;
@@ -33,7 +34,7 @@ pub struct Context {
     pub streams: u32,
     /// Requests that `go mod download` of this project makes.
     pub requests: u64,
-    /// The HTTP/2 error code that was seen, for example `REFUSED_STREAM`.
+    /// The HTTP/2 error code that was seen, for example `REFUSED_STREAM`, or [`NO_DIRECTORY`].
     pub code: Option<String>,
     /// The HTTP status that was seen.
     pub status: Option<u16>,
@@ -41,6 +42,8 @@ pub struct Context {
     pub toolchain: Option<String>,
     /// The file and line that set the value at fault.
     pub location: Option<Location>,
+    /// The user's own SSL_CERT_FILE and SSL_CERT_DIR leave Go without a single root.
+    pub no_roots: bool,
 }
 
 impl Context {
@@ -60,6 +63,7 @@ impl Context {
             status: None,
             toolchain: None,
             location: None,
+            no_roots: false,
         }
     }
 

@@ -41,6 +41,9 @@ pub struct Surroundings {
     pub project: Option<Project>,
     /// go.sum of the project; empty without one.
     pub go_sum: GoSum,
+    /// Directories that a `file://` entry of GOPROXY names and that cannot be read: the entry's position, the
+    /// directory, and why.
+    pub dead_directories: Vec<(usize, PathBuf, String)>,
     /// What is wrong with the project's files, where they cannot be read.
     pub project_problem: Option<String>,
 }
@@ -69,6 +72,7 @@ impl Surroundings {
         let go_sum = project.as_ref().map(read_go_sum).unwrap_or_default();
         let sumdb = SumDb::parse(environment.value("GOSUMDB")).map_err(|error| error.to_string());
         Ok(Surroundings {
+            dead_directories: dead_directories(&environment.goproxy),
             goproxy: environment.goproxy.clone(),
             godebug: godebug::settings(inputs),
             gomaxprocs: gomaxprocs::compute(inputs, minor),
@@ -117,6 +121,18 @@ impl Surroundings {
         let fetches = self.project.iter().flat_map(|project| &project.to_fetch);
         fetches.filter(|fetch| !fetch.private).map(|fetch| &fetch.module)
     }
+}
+
+fn dead_directories(goproxy: &ProxyList) -> Vec<(usize, PathBuf, String)> {
+    let entries = goproxy.entries().iter().enumerate();
+    let directories =
+        entries.filter_map(|(position, entry)| Some((position, PathBuf::from(entry.target.url()?.directory()?))));
+    directories
+        .filter_map(|(position, path)| match std::fs::read_dir(&path) {
+            Ok(_) => None,
+            Err(error) => Some((position, path, error.to_string())),
+        })
+        .collect()
 }
 
 /// All go.sum files of the project in one. Files that cannot be read were reported with the project.

@@ -154,7 +154,18 @@ pub(super) fn proxy_refused(ctx: &Context) -> Vec<Remedy> {
     all
 }
 
+/// What stands for the error code where a `file://` entry names no directory.
+pub(crate) const NO_DIRECTORY: &str = "ENOENT";
+
+/// `upstream-unreachable`.
 pub(super) fn upstream_unreachable(ctx: &Context) -> Vec<Remedy> {
+    if ctx.code.as_deref() == Some(NO_DIRECTORY) {
+        return vec![run(
+            "your shell: a module proxy that is there (put yours in)",
+            ["export GOPROXY=https://goproxy.example.com,direct", "go env GOPROXY"],
+            "every Go; or create the directory, laid out as a module proxy",
+        )];
+    }
     let listening = format!("ss -ltnp 'sport = :{}'", ctx.port);
     let ask = format!("curl -v -o /dev/null {}", quoted(ctx.goproxy()));
     vec![

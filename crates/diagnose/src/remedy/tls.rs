@@ -93,7 +93,14 @@ pub(super) fn exempt(ctx: &Context) -> Vec<Remedy> {
 
 /// `tls-untrusted`.
 pub(super) fn trust(ctx: &Context) -> Vec<Remedy> {
-    vec![
+    let own = ctx.no_roots.then(|| {
+        run(
+            "your shell: back to the system's certificates",
+            ["unset SSL_CERT_FILE SSL_CERT_DIR"],
+            "every Go; the two take the place of the system's file and directories, each on its own",
+        )
+    });
+    let others = [
         run(
             "this machine, with the CA's certificate in ca.crt",
             ["sudo cp ca.crt /usr/local/share/ca-certificates/goproxy-ca.crt", "sudo update-ca-certificates"],
@@ -117,22 +124,24 @@ pub(super) fn trust(ctx: &Context) -> Vec<Remedy> {
         Remedy {
             place: "the server, if it sends its own certificate without the intermediate ones".to_owned(),
             commands: vec![format!(
-                "openssl s_client -connect {0}:443 -servername {0} -showcerts </dev/null",
-                ctx.host()
+                "openssl s_client -connect {0}:{1} -servername {0} -showcerts </dev/null",
+                ctx.host(),
+                ctx.port
             )],
             config: None,
             valid_for: "every server; the file that it is given must hold the certificate first, \
                         then each intermediate"
                 .to_owned(),
         },
-    ]
+    ];
+    own.into_iter().chain(others).collect()
 }
 
 /// `tls-expired`.
 pub(super) fn expired(ctx: &Context) -> Vec<Remedy> {
-    let host = ctx.host();
+    let (host, port) = (ctx.host(), ctx.port);
     let look = format!(
-        "openssl s_client -connect {host}:443 -servername {host} </dev/null 2>/dev/null | openssl \
+        "openssl s_client -connect {host}:{port} -servername {host} </dev/null 2>/dev/null | openssl \
          x509 -noout -dates"
     );
     vec![
@@ -152,9 +161,9 @@ pub(super) fn expired(ctx: &Context) -> Vec<Remedy> {
 
 /// `tls-name-mismatch`.
 pub(super) fn name(ctx: &Context) -> Vec<Remedy> {
-    let host = ctx.host();
+    let (host, port) = (ctx.host(), ctx.port);
     let look = format!(
-        "openssl s_client -connect {host}:443 -servername {host} </dev/null 2>/dev/null | openssl \
+        "openssl s_client -connect {host}:{port} -servername {host} </dev/null 2>/dev/null | openssl \
          x509 -noout -ext subjectAltName"
     );
     let mut all = vec![run(

@@ -262,7 +262,7 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
 /// The prediction with each remedy by itself, with all, and over one multiplexed connection.
 fn prediction(case: &Case<'_>, findings: &[Finding]) -> Option<PredictionSummary> {
     let main = case.main_path()?;
-    if !main.serves() {
+    if !main.serves() || findings.iter().any(|finding| finding.severity == Severity::Error) {
         return None;
     }
     let seconds = |inputs: &PriceInputs| round(price::predict(inputs).total.as_secs_f64());

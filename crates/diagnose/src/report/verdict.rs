@@ -63,6 +63,11 @@ impl Report {
     fn peace(&self) -> Verdict {
         let spoken = self.main_path().filter(|path| path.http.is_some());
         let what = match spoken {
+            Some(path) if self.http2_is_disabled() => {
+                let rtt = protocol(path);
+                let rtt = rtt.split_once(", ").map(|(_, rtt)| format!(", {rtt}")).unwrap_or_default();
+                format!("Nothing is worth a repair: HTTP/1.1 by GODEBUG=http2client=0{rtt}")
+            }
             Some(path) if path.http.as_deref().is_some_and(is_http2) => {
                 format!("Nothing keeps connections from being reused here: {}", protocol(path))
             }
@@ -88,6 +93,14 @@ impl Report {
             (None, _) => format!("Nothing to do.{cost}"),
         };
         Verdict { severity: None, what, cost: String::new(), todo }
+    }
+
+    /// Whether the go command speaks HTTP/1.1 here whatever the server offers.
+    fn http2_is_disabled(&self) -> bool {
+        self.findings.iter().any(|finding| {
+            finding.id == Id::Http2DisabledByEnv
+                && finding.evidence.iter().any(|evidence| evidence.what == crate::rules::GODEBUG_IN_FORCE)
+        })
     }
 
     /// What costs most of the time without being anybody's fault, such as the bandwidth: worth a word where it is a

@@ -29,15 +29,19 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             Outcome::Truncated => "the body ended before its announced length".to_owned(),
             _ => "silence: neither data nor the answer to a PING".to_owned(),
         };
-        let mut draft = Draft::new(
-            Id::ConnectionReset,
-            format!("{broken} of {sent} requests to {} died with their connection", path.info.host),
-            failure(case, path),
-        )
-        .on(path)
-        .proof(Evidence::text("how", how))
-        .proof(Evidence::text("first one on", first.path.clone()))
-        .proof(Evidence::number("octets of body that had come", first.body_bytes as f64, "B"));
+        let speaks_http1 = path.h2().next().is_none();
+        let not_http =
+            speaks_http1 && matches!(&first.outcome, Outcome::Lost(error) if error.kind == ErrorKind::Protocol);
+        let title = if not_http {
+            format!("{broken} of {sent} answers from {} are no HTTP that Go accepts", path.info.host)
+        } else {
+            format!("{broken} of {sent} requests to {} died with their connection", path.info.host)
+        };
+        let mut draft = Draft::new(Id::ConnectionReset, title, failure(case, path))
+            .on(path)
+            .proof(Evidence::text("how", how))
+            .proof(Evidence::text("first one on", first.path.clone()))
+            .proof(Evidence::number("octets of body that had come", first.body_bytes as f64, "B"));
         if let Some(length) = first.content_length() {
             draft = draft.proof(Evidence::number("octets announced", length as f64, "B"));
         }
@@ -47,11 +51,14 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         }
         drafts.push(
             draft
-                .why(
+                .why(if speaks_http1 {
+                    "The go command does not ask again for what was under way and never resumes a zip \
+                     (cmd/go/internal/web/http.go): one response that breaks off or is malformed fails the command."
+                } else {
                     "All streams of an HTTP/2 connection die with it. The go command does not ask again for what was under way \
                      and never resumes a zip (cmd/go/internal/web/http.go); on a connection that is silent without being closed \
-                     it waits for the kernel to give up, minutes later: no PING is configured.",
-                )
+                     it waits for the kernel to give up, minutes later: no PING is configured."
+                })
                 .verify("go clean -modcache && go mod download"),
         );
     }

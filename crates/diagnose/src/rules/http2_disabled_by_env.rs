@@ -26,23 +26,26 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         "GODEBUG=http2client=0 makes the go command speak HTTP/1.1",
         Effect::Costs(Change::SharedHttp2),
     )
-    .proof(Evidence::text("GODEBUG in the environment", format!("http2client={value}")))
-    .proofs(setters.iter().map(|setter| {
-        Evidence::text(format!("set in {}:{}", setter.file.display(), setter.line), setter.text.clone())
-    }))
+    .proof(Evidence::text(super::GODEBUG_IN_FORCE, format!("http2client={value}")))
+    .proofs(
+        setters.iter().map(|setter| {
+            Evidence::text(format!("set in {}:{}", setter.file.display(), setter.line), setter.text.clone())
+        }),
+    )
     .why(
         "With http2client=0 net/http's Transport offers no h2 (net/http/transport.go, onceSetNextProtoDefaults) and \
          keeps 2 idle connections a host: with more than 2 requests at once connections are opened and thrown away.",
     )
     .verify("GODEBUG=http2debug=1 go mod download 2>&1 | grep -c 'creating client conn'");
     if let Some(path) = case.main_path() {
-        draft = draft.on(path).proofs(path.tls().and_then(|tls| tls.alpn.clone()).map(|alpn| {
-            Evidence::text("what the server would choose", alpn)
-        }));
+        draft = draft.on(path).proofs(
+            path.tls()
+                .and_then(|tls| tls.alpn.clone())
+                .map(|alpn| Evidence::text("what the server would choose", alpn)),
+        );
     }
-    draft.location = setters
-        .first()
-        .map(|setter| Location { file: setter.file.display().to_string(), line: setter.line });
+    draft.location =
+        setters.first().map(|setter| Location { file: setter.file.display().to_string(), line: setter.line });
     vec![draft]
 }
 
@@ -50,18 +53,19 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
 fn elsewhere(setters: &[&Setter]) -> Vec<Draft> {
     let Some(first) = setters.first() else { return Vec::new() };
     let place = format!("{}:{}", first.file.display(), first.line);
-    let mut draft = Draft::new(
-        Id::Http2DisabledByEnv,
-        format!("GODEBUG=http2client=0 is not in force here, but {place} sets it"),
-        Effect::Notes(None),
-    )
-    .confidence(Confidence::Possible)
-    .proof(Evidence::text("GODEBUG in this environment", "has no http2client=0"))
-    .proofs(setters.iter().take(4).map(|setter| {
-        Evidence::text(format!("set in {}:{}", setter.file.display(), setter.line), setter.text.clone())
-    }))
-    .why("Only the environment of the go command counts: where that file applies, its downloads go over HTTP/1.1.")
-    .verify("go env -changed; env | grep GODEBUG");
+    let mut draft =
+        Draft::new(
+            Id::Http2DisabledByEnv,
+            format!("GODEBUG=http2client=0 is not in force here, but {place} sets it"),
+            Effect::Notes(None),
+        )
+        .confidence(Confidence::Possible)
+        .proof(Evidence::text("GODEBUG in this environment", "has no http2client=0"))
+        .proofs(setters.iter().take(4).map(|setter| {
+            Evidence::text(format!("set in {}:{}", setter.file.display(), setter.line), setter.text.clone())
+        }))
+        .why("Only the environment of the go command counts: where that file applies, its downloads go over HTTP/1.1.")
+        .verify("go env -changed; env | grep GODEBUG");
     draft.location = Some(Location { file: first.file.display().to_string(), line: first.line });
     vec![draft]
 }

@@ -7,7 +7,7 @@ use crate::finding::{Cost, Finding, Id, Severity};
 use crate::price::{self, Change};
 use crate::remedy;
 
-use super::{ALL, Draft, Effect};
+use super::{ALL, Draft, Effect, upstream_unreachable};
 
 /// A cost under this share of the predicted time, and under [`SMALL_SECONDS`], is info.
 pub(super) const SMALL_SHARE: f64 = 0.05;
@@ -17,8 +17,10 @@ pub(super) const SMALL_SECONDS: f64 = 0.2;
 /// Runs every rule. Findings with the gravest first, then the most costly.
 #[must_use]
 pub fn judge(case: &Case<'_>) -> Vec<Finding> {
-    let drafts = ALL.iter().flat_map(|rule| (rule.judge)(case));
-    let mut findings: Vec<Finding> = drafts.map(|draft| priced(case, draft)).collect();
+    let mut drafts: Vec<Draft> = ALL.iter().flat_map(|rule| (rule.judge)(case)).collect();
+    let rest = upstream_unreachable::last_resort(case, &drafts);
+    drafts.extend(rest);
+    let mut findings: Vec<Finding> = drafts.into_iter().map(|draft| priced(case, draft)).collect();
     findings.sort_by_key(|finding| {
         let cost = finding.cost.as_ref().map_or(0.0, |cost| cost.seconds_min + cost.seconds_max);
         (Reverse(finding.severity), Reverse((cost * 1e3) as u64), finding.id)

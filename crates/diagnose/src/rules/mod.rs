@@ -12,6 +12,9 @@ pub(crate) use window_limited::even_bursts;
 use crate::case::Case;
 use crate::finding::Id;
 
+/// What the evidence calls a GODEBUG that counts for this process; the verdict reads it.
+pub(crate) const GODEBUG_IN_FORCE: &str = "GODEBUG in the environment";
+
 /// Whether somebody on the path answers TLS in the origin's place.
 #[must_use]
 pub fn is_intercepted(case: &Case<'_>, path: crate::case::PathView<'_>) -> bool {

@@ -56,7 +56,13 @@ pub(super) fn certificate_problem(path: PathView<'_>, wanted: &[CertProblem]) ->
 
 /// What a failure on `path` does: the go command fails, unless GOPROXY says to go on after any
 /// error (`|`) and a later entry serves.
+///
+/// Where every module of the project is private, the go command asks no entry at all: a note.
 pub(super) fn failure(case: &Case<'_>, path: PathView<'_>) -> Effect {
+    let has_modules = case.project.is_some_and(|project| !project.to_fetch.is_empty());
+    if has_modules && case.environment.public_modules().next().is_none() {
+        return Effect::Notes(None);
+    }
     let goes_on = case.environment.falls_back_on_any_error(path.info.position);
     let later = case.go_paths().any(|other| other.info.position > path.info.position && other.serves());
     if goes_on && later { Effect::Costs(crate::price::Change::NoFallback(1)) } else { Effect::Fails }

@@ -11,14 +11,21 @@ use super::{Draft, Rule};
 pub(super) const RULE: Rule = Rule { id: Id::TlsUntrusted, judge };
 
 fn judge(case: &Case<'_>) -> Vec<Draft> {
-    let paths = case.go_paths().filter(|path| certificate_problem(*path, &[CertProblem::UnknownIssuer, CertProblem::Invalid]));
+    let paths =
+        case.go_paths().filter(|path| certificate_problem(*path, &[CertProblem::UnknownIssuer, CertProblem::Invalid]));
     paths
         .map(|path| {
             let tls = path.tls().expect("has a problem");
             let roots = &case.environment.roots;
+            // No root at all, by the user's own setting: then it is not the server's certificate that lacks something.
+            let own = roots.problems.iter().find(|problem| roots.der.is_empty() && problem.named_by_user);
+            let title = match own {
+                Some(problem) => format!("Go trusts nobody here: {} gives no certificate", problem.path.display()),
+                None => format!("the certificate of {} is signed by nobody that Go trusts here", path.info.host),
+            };
             Draft::new(
                 Id::TlsUntrusted,
-                format!("the certificate of {} is signed by nobody that Go trusts here", path.info.host),
+                title,
                 failure(case, path),
             )
             .on(path)

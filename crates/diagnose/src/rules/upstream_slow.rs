@@ -6,6 +6,7 @@ use goferry_net::exchange::Outcome;
 
 use crate::case::Case;
 use crate::finding::{Evidence, Id};
+use crate::observation::Load;
 use crate::price::Change;
 
 use super::shared::{failure, ms, secs};
@@ -21,32 +22,42 @@ const TOLERATED: Duration = Duration::from_millis(50);
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths() {
-        let silent = path.sent().find(|exchange| {
-            exchange.status.is_none()
-                && match exchange.outcome {
-                    Outcome::Stalled { ping_answered: Some(true) } => true,
-                    // HTTP/1.1 has no PING: silence after the handshake is all there is to see.
-                    Outcome::Stalled { ping_answered: None } => exchange.stream_id == 0,
-                    _ => false,
-                }
+        let silent = path.exchanges().find(|(exchange, load, _)| match exchange.outcome {
+            // A body that stops on a living connection is window-limited.
+            Outcome::Stalled { ping_answered: Some(true) } => exchange.status.is_none(),
+            // HTTP/1.1 has no PING: silence is all there is to see. A zip that does not end in time may be a long one;
+            // a small file that does not is a hang.
+            Outcome::Stalled { ping_answered: None } => match exchange.status {
+                None => exchange.stream_id == 0,
+                Some(_) => *load != Load::Large,
+            },
+            _ => false,
         });
-        if let Some(exchange) = silent {
+        if let Some((exchange, ..)) = silent {
+            let title = match exchange.status {
+                None => format!("{} gave no answer within {}", path.info.host, secs(exchange.took)),
+                Some(_) => {
+                    format!("{} began an answer and did not end it within {}", path.info.host, secs(exchange.took))
+                }
+            };
             drafts.push(
                 Draft::new(
                     Id::UpstreamSlow,
-                    format!("{} gave no answer within {}", path.info.host, secs(exchange.took)),
+                    title,
                     failure(case, path),
                 )
                 .on(path)
                 .proof(Evidence::text("path", exchange.path.clone()))
                 .proof(Evidence::millis("waited", exchange.took))
+                .proofs(exchange.status.map(|_| Evidence::number("octets of body that had come", exchange.body_bytes as f64, "B")))
                 .proofs(path.ping_times().map(|times| Evidence::millis("PING round trip meanwhile", times.p50)))
                 .why("The go command has no time-out for a response (cmd/go/internal/web/http.go): it waits for as long as it takes.")
-                .verify(format!("curl -s -o /dev/null -w '%{{time_starttransfer}}\\n' {}{}", path.info.entry, exchange.path)),
+                .verify(format!("curl -s -o /dev/null -w '%{{time_starttransfer}} %{{time_total}}\\n' {}{}", path.info.entry, exchange.path)),
             );
             continue;
         }
-        let (Some(think), Some(round_trip), Some(times)) = (path.think_time(), path.round_trip(), path.request_times()) else {
+        let (Some(think), Some(round_trip), Some(times)) = (path.think_time(), path.round_trip(), path.request_times())
+        else {
             continue;
         };
         if think < TOLERATED || think < round_trip {
