@@ -1,8 +1,31 @@
-//! GOSUMDB (`cmd/go/internal/modfetch/sumdb.go`, `dbDial` and `useSumDB`).
+//! The checksum database: the GOSUMDB setting (`cmd/go/internal/modfetch/sumdb.go`, `dbDial` and `useSumDB`), and in
+//! the modules below what a client of the database reads and checks.
+//!
+//! | what | where |
+//! |---|---|
+//! | signed notes and the keys that verify them | [`note`] |
+//! | tree heads: the size and hash of the log | [`TreeHead`] |
+//! | hashes of records and subtrees, proofs | [`tlog`] |
+//! | tiles, their paths and hashes | [`tile`] |
+//! | which tiles prove what, and the proof | [`plan`] |
+//! | answers to `/lookup/` | [`Lookup`] |
+
+pub mod lookup;
+pub mod note;
+pub mod plan;
+pub mod tile;
+pub mod tlog;
+pub mod tree;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest as _, Sha256};
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+pub use self::lookup::Lookup;
+pub use self::note::{Note, Verifier, VerifierError};
+pub use self::plan::TilePlan;
+pub use self::tile::Tile;
+pub use self::tree::TreeHead;
 
 use crate::pattern::match_prefix_patterns;
 use crate::proxy_url::{ProxyUrl, UrlError};
@@ -17,7 +40,9 @@ const KNOWN: [(&str, &str); 1] =
 /// Names that stand for a known database at another address.
 const ALIASES: [(&str, &str); 1] = [("sum.golang.google.cn", "sum.golang.org https://sum.golang.google.cn")];
 
-const ED25519: u8 = 1;
+/// `encoding/base64.StdEncoding`: padding is required, the bits after the last byte may be anything.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// A GOSUMDB value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +82,8 @@ impl SumDb {
             (Some(key), url, None) => (lookup(&KNOWN, key).unwrap_or(key), url),
             _ => return Err(SumDbError::TooManyFields),
         };
-        let (name, public_key) = verifier(key)?;
+        let verifier = Verifier::parse(key)?;
+        let (name, public_key) = (verifier.name(), *verifier.public_key());
         let direct = ProxyUrl::parse(&format!("https://{name}")).ok();
         let plain = |url: &ProxyUrl| {
             url.credentials().is_none()
@@ -93,6 +119,12 @@ impl Database {
         self.url.clone().unwrap_or_else(own)
     }
 
+    /// The verifier of the database's signed notes.
+    #[must_use]
+    pub fn verifier(&self) -> Verifier {
+        Verifier::new(&self.name, self.public_key).expect("checked by SumDb::parse")
+    }
+
     /// The path below a module proxy that says whether it answers for the database: `/sumdb/NAME/supported`.
     #[must_use]
     pub fn supported_path(&self) -> String {
@@ -111,7 +143,7 @@ pub enum SumDbError {
     TooManyFields,
     /// The first field is neither a known name nor a key.
     #[error("invalid GOSUMDB: {0}; expected a known name, or a key name+hash+base64")]
-    Key(&'static str),
+    Key(#[from] VerifierError),
     /// The name in the key is not the name of a host.
     #[error("invalid sumdb name (must be host[/path]): {0}")]
     Name(String),
@@ -124,26 +156,14 @@ fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
     table.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-/// `golang.org/x/mod/sumdb/note.NewVerifier`: the name and the Ed25519 public key.
-fn verifier(key: &str) -> Result<(&str, [u8; 32]), SumDbError> {
-    let malformed = SumDbError::Key("malformed verifier id");
-    let mut parts = key.splitn(3, '+');
-    let (Some(name), Some(hash), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(malformed);
-    };
-    let hash_ok = hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    let (Ok(hash), Ok(bytes)) = (u32::from_str_radix(hash, 16), STANDARD.decode(encoded)) else {
-        return Err(malformed);
-    };
-    let Some((algorithm, public)) = bytes.split_first().filter(|_| hash_ok && !name.is_empty()) else {
-        return Err(malformed);
-    };
-    let digest = Sha256::new().chain_update(name).chain_update("\n").chain_update(&bytes).finalize();
-    if digest[..4] != hash.to_be_bytes() {
-        return Err(SumDbError::Key("invalid verifier hash"));
+/// Base64 as Go's standard encoding reads it, which skips line ends.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    if text.contains(['\r', '\n']) {
+        return BASE64.decode(text.replace(['\r', '\n'], "")).ok();
     }
-    if *algorithm != ED25519 {
-        return Err(SumDbError::Key("unknown verifier algorithm"));
-    }
-    Ok((name, public.try_into().map_err(|_| malformed)?))
+    BASE64.decode(text).ok()
+}
+
+fn encode_base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }
