@@ -180,7 +180,7 @@ impl<'a> PathView<'a> {
     /// Whether any file came, or a redirect to where it is.
     #[must_use]
     pub fn serves(&self) -> bool {
-        self.sent().any(|exchange| exchange.ok() || is_redirect(exchange))
+        self.sent().any(|exchange| exchange.ok() || is_redirect(exchange, self.info))
     }
 
     /// Whether any response came at all.
@@ -334,11 +334,27 @@ impl<'a> PathView<'a> {
 }
 
 /// Whether a response sends the go command elsewhere, in a way that it follows: never from https to http
-/// (cmd/go/internal/web/http.go, checkRedirect).
+/// (cmd/go/internal/web/http.go, checkRedirect), and not to where it is already, which ends after 10.
 #[must_use]
-pub fn is_redirect(exchange: &Exchange) -> bool {
-    matches!(exchange.status, Some(301 | 302 | 303 | 307 | 308))
-        && exchange.header("location").is_some_and(|location| !location.to_ascii_lowercase().starts_with("http://"))
+pub fn is_redirect(exchange: &Exchange, from: &PathInfo) -> bool {
+    let Some(location) = exchange.header("location") else { return false };
+    if !matches!(exchange.status, Some(301 | 302 | 303 | 307 | 308)) {
+        return false;
+    }
+    let (scheme, rest) = match location.split_once("://") {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None => (from.scheme.clone(), location),
+    };
+    let itself = match rest.find('/') {
+        Some(0) => rest == exchange.path,
+        Some(at) => {
+            let authority = rest[..at].to_ascii_lowercase();
+            let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+            scheme == from.scheme && host == from.host.to_ascii_lowercase() && rest[at..] == exchange.path
+        }
+        None => false,
+    };
+    !itself && (scheme == "https" || scheme == from.scheme)
 }
 
 fn server_of(headers: &[(String, String)]) -> Server {

@@ -126,7 +126,7 @@ fn path(around: &Surroundings, path: PathView<'_>, earlier: &[PathView<'_>]) -> 
             .h2()
             .filter_map(|(seen, _)| seen.goaways.first())
             .filter(|goaway| goaway.code == "NO_ERROR")
-            .map(|goaway| goaway.after_requests)
+            .map(goferry_net::h2::GoAwaySeen::served)
             .min(),
         refused_backoff: if refused { Duration::from_secs(1) } else { Duration::ZERO },
         broken_streams: 0.0,

@@ -227,7 +227,7 @@ impl Prober<'_> {
     /// many zips at once as make it send GOAWAY while bodies are coming.
     async fn zips_across_goaway(&mut self) {
         let limits = self.facts.iter().filter_map(|fact| match fact {
-            Fact::Http2 { seen, .. } => seen.goaways.first().map(|goaway| goaway.after_requests),
+            Fact::Http2 { seen, .. } => seen.goaways.first().map(|goaway| goaway.served()),
             _ => None,
         });
         let Some(limit) = limits.min().filter(|limit| (2..=30).contains(limit)) else { return };

@@ -14,7 +14,7 @@ mod sumdb;
 
 use std::time::Duration;
 
-use goferry_env::http_proxy::{ProxyChoice, ProxyDecision, ProxyScheme};
+use goferry_env::http_proxy::{ProxyChoice, ProxyDecision};
 use goferry_env::url::Url;
 use goferry_module::{GoSum, ProxyUrl, Scheme};
 use goferry_net::exchange::{Exchange, Outcome};
@@ -55,7 +55,9 @@ pub fn targets(around: &Surroundings) -> Vec<Target> {
     let mut targets = Vec::new();
     for (position, entry) in around.goproxy.entries().iter().enumerate().take(8) {
         let Some(url) = entry.target.url() else { continue };
-        if url.scheme() == Scheme::File {
+        // The same entry again would only say the same again.
+        let seen = targets.iter().any(|target: &Target| target.url == *url);
+        if url.scheme() == Scheme::File || seen {
             continue;
         }
         let target = |proxy: Option<ProxyChoice>, used_by_go| Target {
@@ -74,7 +76,8 @@ pub fn targets(around: &Surroundings) -> Vec<Target> {
         };
         let decision = Url::parse(url.expose()).map(|url| around.proxies.decide(&url));
         match decision {
-            Ok(ProxyDecision::Via(choice)) if !matches!(choice.scheme, ProxyScheme::Other(_)) => {
+            // A scheme that net/http does not know is spoken to as http (net/http/transport.go, dialConn).
+            Ok(ProxyDecision::Via(choice)) => {
                 targets.push(target(Some(choice), true));
                 targets.push(target(None, false));
             }

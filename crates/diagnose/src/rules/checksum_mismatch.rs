@@ -14,7 +14,9 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         let bad: Vec<_> = path
             .facts()
             .filter_map(|fact| match fact {
-                Fact::Hashed { what, got, wanted } if !wanted.split(' ').any(|hash| hash == got) => Some((what, got, wanted)),
+                Fact::Hashed { what, got, wanted } if !wanted.split(' ').any(|hash| hash == got) => {
+                    Some((what, got, wanted))
+                }
                 _ => None,
             })
             .collect();

@@ -17,10 +17,11 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         if resolution::any_address(path, peer) {
             continue;
         }
-        let failures = path.resolutions().filter(|(whose, ..)| *whose == peer).filter_map(|(_, family, answer, took)| {
-            let error = answer.err()?;
-            Some(Evidence::text(format!("{} after {}", family.as_str(), ms(took)), error.to_string()))
-        });
+        let failures =
+            path.resolutions().filter(|(whose, ..)| *whose == peer).filter_map(|(_, family, answer, took)| {
+                let error = answer.err()?;
+                Some(Evidence::text(format!("{} after {}", family.as_str(), ms(took)), error.to_string()))
+            });
         drafts.push(
             Draft::new(Id::DnsFailing, format!("{host} cannot be resolved"), failure(case, path))
                 .on(path)

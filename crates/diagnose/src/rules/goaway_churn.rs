@@ -17,9 +17,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     for path in case.go_paths() {
         let ends: Vec<_> = path.h2().filter_map(|(seen, _)| seen.goaways.first()).collect();
         let Some(first) = ends.first() else { continue };
-        let (killed, _) = count(path, |outcome| {
-            matches!(outcome, Outcome::GoneAway { .. }) && first.last_stream_id != 0
-        });
+        let (killed, _) =
+            count(path, |outcome| matches!(outcome, Outcome::GoneAway { .. }) && first.last_stream_id != 0);
         // A stream that GOAWAY promised to finish and that was not fails in Go, and so does one above the
         // last id whose response had begun; the others above it are sent again.
         let broken = path
@@ -32,7 +31,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             })
             .count();
         let lie = lie(path);
-        let per_connection: Vec<u32> = ends.iter().map(|goaway| goaway.after_requests).collect();
+        let per_connection: Vec<u32> =
+            ends.iter().map(|goaway| if lie.is_some() { goaway.after_requests } else { goaway.served() }).collect();
         let most = per_connection.iter().copied().max().unwrap_or(0);
         let failing = broken > 0 || lie.is_some() || first.code != "NO_ERROR" || !path.serves();
         let effect = if failing { failure(case, path) } else { Effect::Costs(Change::NoGoAway) };
@@ -52,7 +52,11 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             draft = draft.proof(Evidence::text("GOAWAY debug data", first.debug.clone()));
         }
         if broken > 0 {
-            draft = draft.proof(Evidence::number("responses promised or begun, and cut off by the GOAWAY", broken as f64, ""));
+            draft = draft.proof(Evidence::number(
+                "responses promised or begun, and cut off by the GOAWAY",
+                broken as f64,
+                "",
+            ));
         }
         if let Some((answered, last)) = lie {
             draft = draft.proof(Evidence::text(

@@ -29,7 +29,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         return Vec::new();
     }
     let effect = if restricted { Effect::Costs(change) } else { Effect::Notes(Some(change)) };
-    let setter = case.setters.iter().find(|setter| setter.var == "GOMAXPROCS" && setter.counts_here && setter.matches_process);
+    let setter =
+        case.setters.iter().find(|setter| setter.var == "GOMAXPROCS" && setter.counts_here && setter.matches_process);
     let mut draft = Draft::new(
         Id::GomaxprocsLow,
         format!("GOMAXPROCS is {} (from {source}): so many requests at once", procs.value),

@@ -16,15 +16,21 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     if !all && private == 0 {
         return Vec::new();
     }
-    let origin = |name: &str| case.environment.environment.get(name).map(|value| format!("{} ({})", value.masked(), value.origin));
+    let origin = |name: &str| {
+        case.environment.environment.get(name).map(|value| format!("{} ({})", value.masked(), value.origin))
+    };
     let (title, effect) = if all {
         ("GOPROXY=direct: every module is fetched from its own version control system".to_owned(), Effect::Warns)
     } else {
-        (format!("{private} of {} modules go past the module proxy, to version control", fetches.len()), Effect::Notes(None))
+        (
+            format!("{private} of {} modules go past the module proxy, to version control", fetches.len()),
+            Effect::Notes(None),
+        )
     };
     let mut draft = Draft::new(Id::GoproxyDirect, title, effect).confidence(Confidence::Derived);
     for name in ["GOPROXY", "GONOPROXY", "GOPRIVATE"] {
-        draft = draft.proofs(origin(name).filter(|value| !value.starts_with(" (")).map(|value| Evidence::text(name, value)));
+        draft = draft
+            .proofs(origin(name).filter(|value| !value.starts_with(" (")).map(|value| Evidence::text(name, value)));
     }
     let draft = draft
         .proof(Evidence::number("modules that are fetched directly", if all { fetches.len() } else { private } as f64, ""))

@@ -20,7 +20,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         }
         let Some(interception) = interception(case, path) else { continue };
         let tls = path.tls().expect("filtered above");
-        let confidence = if twin_h2 == Some(true) { Confidence::Measured } else { interception.confidence.min(Confidence::Derived) };
+        let confidence =
+            if twin_h2 == Some(true) { Confidence::Measured } else { interception.confidence.min(Confidence::Derived) };
         let draft = Draft::new(
             Id::Http2StrippedByProxy,
             format!("TLS to {} is intercepted and answered without HTTP/2", path.info.host),

@@ -23,7 +23,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         if v6.is_empty() || !v4_works {
             continue;
         }
-        let failed: Vec<_> = v6.iter().filter_map(|(_, _, outcome, took)| outcome.err().map(|error| (error, *took))).collect();
+        let failed: Vec<_> =
+            v6.iter().filter_map(|(_, _, outcome, took)| outcome.err().map(|error| (error, *took))).collect();
         let stalls = path.facts().any(|fact| matches!(fact, crate::Fact::V6Stalls { .. }));
         if !stalls && failed.len() * 2 <= v6.len() {
             continue;

@@ -17,7 +17,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     for path in case.go_paths() {
         let limits = path.h2().filter_map(|(seen, _)| seen.settings.as_ref()?.0.max_concurrent_streams());
         let Some(limit) = limits.min().filter(|limit| *limit < RECOMMENDED.min(wanted.max(8))) else { continue };
-        let refused = path.h2().flat_map(|(seen, _)| &seen.resets).filter(|reset| reset.code == "REFUSED_STREAM").count();
+        let refused =
+            path.h2().flat_map(|(seen, _)| &seen.resets).filter(|reset| reset.code == "REFUSED_STREAM").count();
         let mut draft = Draft::new(
             Id::MaxConcurrentStreamsLow,
             format!("{} allows {limit} streams on a connection, the go command wants {wanted}", path.info.host),

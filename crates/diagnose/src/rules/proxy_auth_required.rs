@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule { id: Id::ProxyAuthRequired, judge };
 fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths().filter(|path| path.is_proxied()) {
-        let tunnelled = path.tunnel_failure().filter(|failure| failure.error.kind == goferry_net::ErrorKind::Status(407));
+        let tunnelled =
+            path.tunnel_failure().filter(|failure| failure.error.kind == goferry_net::ErrorKind::Status(407));
         let tunnelled = tunnelled.map(|failure| (failure.headers, failure.error.to_string()));
         let plain = path.sent().find(|exchange| exchange.status == Some(407));
         let plain = plain.map(|exchange| (exchange.headers.as_slice(), "status 407".to_owned()));

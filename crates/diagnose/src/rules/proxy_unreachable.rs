@@ -17,7 +17,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         // A proxy that accepts and then says nothing, or no HTTP, is as good as not there.
         let mute = path.tunnel_failure().filter(|failure| {
             use goferry_net::ErrorKind::{Closed, Other, Protocol, Reset, TimedOut, TooLarge};
-            failure.status.is_none() && matches!(failure.error.kind, Closed | Other | Protocol | Reset | TimedOut | TooLarge)
+            failure.status.is_none()
+                && matches!(failure.error.kind, Closed | Other | Protocol | Reset | TimedOut | TooLarge)
         });
         let mute = mute.map(|failure| failure.error);
         let errors: Vec<String> = if connected {

@@ -15,7 +15,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths() {
         let low_limit = path.h2().any(|(seen, _)| {
-            seen.settings.as_ref().and_then(|(settings, _)| settings.max_concurrent_streams()).is_some_and(|limit| limit < 100)
+            seen.settings
+                .as_ref()
+                .and_then(|(settings, _)| settings.max_concurrent_streams())
+                .is_some_and(|limit| limit < 100)
         });
         let resets: Vec<_> = path
             .h2()

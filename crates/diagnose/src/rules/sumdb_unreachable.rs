@@ -25,7 +25,11 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
             let ok = matches!(answer, Ok(200)) || (!through_entry && answer.is_ok());
             reachable |= ok;
             asked_directly |= !through_entry;
-            let whom = if *through_entry { format!("{} /sumdb/{name}/supported", path.info.entry) } else { format!("https://{name}/") };
+            let whom = if *through_entry {
+                format!("{} /sumdb/{name}/supported", path.info.entry)
+            } else {
+                format!("https://{name}/")
+            };
             answers.push(match answer {
                 Ok(status) => Evidence::number(format!("status of {whom}"), f64::from(*status), ""),
                 Err(error) => Evidence::text(whom, error.to_string()),
@@ -46,13 +50,17 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let needed = lookups > 0 || case.environment.toolchain.would_download;
     let effect = if needed { Effect::Fails } else { Effect::Notes(None) };
     let now = if needed { "and this project needs it" } else { "which matters only when go.sum lacks a hash" };
-    let draft = Draft::new(Id::SumdbUnreachable, format!("the checksum database {name} cannot be reached, {now}"), effect)
-        .proofs(answers.into_iter().take(6))
-        .proof(Evidence::number("look-ups that this project needs", f64::from(lookups), ""))
-        .why(
-            "The go command asks the module proxy for /sumdb/<name>/supported, and goes to the database itself where that \
+    let draft = Draft::new(
+        Id::SumdbUnreachable,
+        format!("the checksum database {name} cannot be reached, {now}"),
+        effect,
+    )
+    .proofs(answers.into_iter().take(6))
+    .proof(Evidence::number("look-ups that this project needs", f64::from(lookups), ""))
+    .why(
+        "The go command asks the module proxy for /sumdb/<name>/supported, and goes to the database itself where that \
              answers 404 or 410 (cmd/go/internal/modfetch/sumdb.go). If that is blocked each dial waits up to 30 s.",
-        )
-        .verify(format!("curl -sv --connect-timeout 5 -o /dev/null https://{name}/latest"));
+    )
+    .verify(format!("curl -sv --connect-timeout 5 -o /dev/null https://{name}/latest"));
     vec![draft]
 }

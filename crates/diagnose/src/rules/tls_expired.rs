@@ -11,7 +11,8 @@ use super::{Draft, Rule};
 pub(super) const RULE: Rule = Rule { id: Id::TlsExpired, judge };
 
 fn judge(case: &Case<'_>) -> Vec<Draft> {
-    let paths = case.go_paths().filter(|path| certificate_problem(*path, &[CertProblem::Expired, CertProblem::NotYetValid]));
+    let paths =
+        case.go_paths().filter(|path| certificate_problem(*path, &[CertProblem::Expired, CertProblem::NotYetValid]));
     paths
         .map(|path| {
             let tls = path.tls().expect("has a problem");

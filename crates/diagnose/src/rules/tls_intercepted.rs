@@ -19,16 +19,23 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         let Some(interception) = interception(case, path) else { continue };
         let alpn = path.tls().and_then(|tls| tls.alpn.clone()).unwrap_or_else(|| "none".to_owned());
         drafts.push(
-            Draft::new(Id::TlsIntercepted, format!("TLS to {} is intercepted; the protocol is kept", path.info.host), Effect::Notes(None))
-                .on(path)
-                .confidence(interception.confidence)
-                .proofs(interception.evidence)
-                .proof(Evidence::text("ALPN chosen on this path", alpn))
-                .why(
-                    "An interceptor sees and re-encrypts everything; the go command still checks go.sum and the checksum \
+            Draft::new(
+                Id::TlsIntercepted,
+                format!("TLS to {} is intercepted; the protocol is kept", path.info.host),
+                Effect::Notes(None),
+            )
+            .on(path)
+            .confidence(interception.confidence)
+            .proofs(interception.evidence)
+            .proof(Evidence::text("ALPN chosen on this path", alpn))
+            .why(
+                "An interceptor sees and re-encrypts everything; the go command still checks go.sum and the checksum \
                      database, so modules cannot be changed unnoticed. What it costs is inside the request times.",
-                )
-                .verify(format!("openssl s_client -connect {}:{} -alpn h2 </dev/null | grep -E 'issuer|ALPN'", path.info.host, path.info.port)),
+            )
+            .verify(format!(
+                "openssl s_client -connect {}:{} -alpn h2 </dev/null | grep -E 'issuer|ALPN'",
+                path.info.host, path.info.port
+            )),
         );
     }
     drafts

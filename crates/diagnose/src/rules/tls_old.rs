@@ -47,7 +47,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
                 .confidence(Confidence::Derived)
                 .proof(Evidence::text("handshake with TLS 1.2 and 1.3 offered", error.to_string()))
                 .why("Go's client offers TLS 1.2 and newer since Go 1.18 (crypto/tls/common.go, supportedVersions).")
-                .verify(format!("openssl s_client -connect {}:{} -tls1_2 </dev/null | grep Protocol", path.info.host, path.info.port)),
+                .verify(format!(
+                    "openssl s_client -connect {}:{} -tls1_2 </dev/null | grep Protocol",
+                    path.info.host, path.info.port
+                )),
             );
         }
     }

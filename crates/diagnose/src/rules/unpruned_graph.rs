@@ -19,7 +19,10 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let requires = u32::try_from(project.requires.len()).unwrap_or(u32::MAX);
     let draft = Draft::new(
         Id::UnprunedGraph,
-        format!("go {line} in go.mod: the whole module graph is read, {} .mod files for {requires} requirements", project.graph_mod_files),
+        format!(
+            "go {line} in go.mod: the whole module graph is read, {} .mod files for {requires} requirements",
+            project.graph_mod_files
+        ),
         Effect::Costs(Change::PrunedGraph(requires.max(1))),
     )
     .confidence(Confidence::Derived)

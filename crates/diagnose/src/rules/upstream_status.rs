@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use goferry_net::Exchange;
-
 use crate::case::{Case, is_redirect};
 use crate::finding::{Evidence, Id};
 
@@ -16,12 +14,8 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for path in case.go_paths().filter(|path| !client_certificate_demanded(*path)) {
         let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
-        // A redirect over plain http may lead to http again; one from https may not.
-        let follows = |exchange: &Exchange| {
-            is_redirect(exchange)
-                || path.info.scheme == "http" && matches!(exchange.status, Some(300..=399)) && exchange.header("location").is_some()
-        };
-        let answered = path.sent().filter(|exchange| !follows(exchange)).filter_map(|exchange| exchange.status);
+        let answered =
+            path.sent().filter(|exchange| !is_redirect(exchange, path.info)).filter_map(|exchange| exchange.status);
         answered.for_each(|status| *statuses.entry(status).or_default() += 1);
         statuses.remove(&200);
         // 407 comes from the forward proxy.
@@ -44,9 +38,11 @@ fn judge(case: &Case<'_>) -> Vec<Draft> {
         .on(path)
         .proof(Evidence::text("statuses", listed.join(", ")))
         .proof(Evidence::text("first one on", first.path.clone()))
-        .proofs(["www-authenticate", "retry-after", "location"].into_iter().filter_map(|name| {
-            first.header(name).map(|value| Evidence::text(name, value))
-        }))
+        .proofs(
+            ["www-authenticate", "retry-after", "location"]
+                .into_iter()
+                .filter_map(|name| first.header(name).map(|value| Evidence::text(name, value))),
+        )
         .why(why(status))
         .verify(format!("curl -s -o /dev/null -w '%{{http_code}}\\n' {}{}", path.info.entry, first.path));
         draft.status = Some(status);
@@ -69,7 +65,9 @@ fn why(status: u16) -> &'static str {
             "The go command does not try again and does not heed Retry-After (cmd/go/internal/web/http.go): one such answer \
              fails the command."
         }
-        300..=399 => "The go command follows at most 10 redirects and never from https to http (cmd/go/internal/web/http.go).",
+        300..=399 => {
+            "The go command follows at most 10 redirects and never from https to http (cmd/go/internal/web/http.go)."
+        }
         _ => "The go command takes any status but 200 for a failure (cmd/go/internal/web/http.go).",
     }
 }

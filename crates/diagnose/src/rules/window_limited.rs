@@ -30,7 +30,10 @@ fn stalled(case: &Case<'_>, path: PathView<'_>) -> Option<Draft> {
     let exchange = path.sent().find(body_stops)?;
     let draft = Draft::new(
         Id::WindowLimited,
-        format!("a body from {} stops after {} octets while the connection lives: the go command hangs", path.info.host, exchange.body_bytes),
+        format!(
+            "a body from {} stops after {} octets while the connection lives: the go command hangs",
+            path.info.host, exchange.body_bytes
+        ),
         failure(case, path),
     );
     Some(
@@ -49,19 +52,30 @@ fn stalled(case: &Case<'_>, path: PathView<'_>) -> Option<Draft> {
 /// Bursts of the same size, one each round trip, without loss: a window.
 fn capped(path: PathView<'_>) -> Option<Draft> {
     let round_trip = path.round_trip()?;
-    if round_trip < Duration::from_millis(3) || path.facts().any(|fact| matches!(fact, crate::Fact::Goodput { out_of_order: Some(share), .. } if *share > 0.0)) {
+    if round_trip < Duration::from_millis(3)
+        || path
+            .facts()
+            .any(|fact| matches!(fact, crate::Fact::Goodput { out_of_order: Some(share), .. } if *share > 0.0))
+    {
         return None;
     }
     let (exchange, window, bursts) = path
         .sent()
         .filter(|exchange| exchange.body_bytes > 100_000)
-        .filter_map(|exchange| even_bursts(&exchange.arrivals, round_trip).map(|(window, bursts)| (exchange, window, bursts)))
+        .filter_map(|exchange| {
+            even_bursts(&exchange.arrivals, round_trip).map(|(window, bursts)| (exchange, window, bursts))
+        })
         .max_by_key(|(.., bursts)| *bursts)?;
     let ceiling = window as f64 * 8.0 / round_trip.as_secs_f64();
     Some(
         Draft::new(
             Id::WindowLimited,
-            format!("{} sends {} KiB a round trip and no more: {} a stream at most", path.info.host, window / 1024, rate(ceiling)),
+            format!(
+                "{} sends {} KiB a round trip and no more: {} a stream at most",
+                path.info.host,
+                window / 1024,
+                rate(ceiling)
+            ),
             Effect::Costs(Change::WindowFull),
         )
         .on(path)

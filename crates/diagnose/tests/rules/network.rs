@@ -134,6 +134,21 @@ fn a_redirect_that_go_follows_is_no_status() {
 }
 
 #[test]
+fn a_redirect_to_itself_is_a_status() {
+    let looping = |to: fn(&str) -> String| {
+        Scene::on(Seen::healthy(RTT)).but(|seen| {
+            seen.status(302);
+            seen.each(|exchange| exchange.headers.push(("location".to_owned(), to(&exchange.path))));
+        })
+    };
+    let wrong = [(Id::UpstreamStatus, Severity::Error)];
+    assert_eq!(looping(str::to_owned).said(), wrong);
+    assert_eq!(looping(|path| format!("https://GOPROXY.example.com:443{path}")).said(), wrong);
+    // The same file elsewhere is what a mirror has.
+    assert_eq!(looping(|path| format!("https://mirror.example.com{path}")).said(), []);
+}
+
+#[test]
 fn a_404_that_a_later_entry_makes_good_is_a_detour_only() {
     assert_eq!(positive(Id::GoproxyFallback).said(), [(Id::GoproxyFallback, Severity::Warning)]);
     // `direct` behind it makes it good too, at a price that is not known.

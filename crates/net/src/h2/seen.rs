@@ -21,6 +21,19 @@ pub struct GoAwaySeen {
     pub at: Duration,
 }
 
+impl GoAwaySeen {
+    /// Requests that the connection served, by the last stream id, where the server ended it in an orderly way; else
+    /// what had been sent on it. Clients open the odd streams (RFC 9113, section 5.1.1).
+    #[must_use]
+    pub fn served(&self) -> u32 {
+        match self.last_stream_id {
+            0 => self.after_requests,
+            last if self.code == "NO_ERROR" => last.div_ceil(2).min(self.after_requests),
+            _ => self.after_requests,
+        }
+    }
+}
+
 /// A RST_STREAM that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResetSeen {
