@@ -34,7 +34,7 @@ pub struct Context {
     pub streams: u32,
     /// Requests that `go mod download` of this project makes.
     pub requests: u64,
-    /// The HTTP/2 error code that was seen, for example `REFUSED_STREAM`, or [`NO_DIRECTORY`].
+    /// The HTTP/2 error code that was seen, for example `REFUSED_STREAM`, or the mark of a `file://` entry without its directory.
     pub code: Option<String>,
     /// The HTTP status that was seen.
     pub status: Option<u16>,

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{TreeHead, decode_base64, encode_base64};
 
-/// The size of a [`Hash`] in bytes.
+/// The size of a [`struct@Hash`] in bytes.
 pub const HASH_SIZE: usize = 32;
 
 /// The most records that a log can have: sizes are signed 64-bit numbers in its text forms.
