@@ -75,8 +75,7 @@ pub fn conclude(around: &Surroundings, paths: &[PathInfo], observations: &[Obser
     let sizes = zip_sizes(observations);
     let price = pricing::inputs(around, main, &earlier, &sizes);
     let case = Case { price: &price, ..case };
-    let findings = rules::judge(&case);
-    report::summarize(&case, findings)
+    report::summarize(&case, rules::judge(&case))
 }
 
 /// Sizes of zips that were seen on the wire, each once.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use goferry_net::exchange::Exchange;
 
 use crate::case::{Case, PathView};
-use crate::finding::{Finding, Severity};
+use crate::finding::Severity;
 use crate::observation::{Fact, Peer, Route};
 use crate::price::{self, PriceInputs};
-use crate::rules;
+use crate::rules::{self, Judgement};
 use crate::stats;
 
 use super::{
@@ -16,17 +16,17 @@ use super::{
     Variable,
 };
 
-/// Sums up a case with its findings.
+/// Sums up a case with what the rules say of it.
 #[must_use]
-pub fn summarize(case: &Case<'_>, findings: Vec<Finding>) -> Report {
+pub fn summarize(case: &Case<'_>, judgement: Judgement) -> Report {
     Report {
         schema: SCHEMA.to_owned(),
         goferry: env!("CARGO_PKG_VERSION").to_owned(),
         project: project(case),
         environment: environment(case),
         paths: case.all_paths().map(|view| path(case, view)).collect(),
-        prediction: prediction(case, &findings),
-        findings,
+        prediction: prediction(case, &judgement),
+        findings: judgement.findings,
     }
 }
 
@@ -260,16 +260,16 @@ fn phases(view: PathView<'_>) -> Vec<PhaseSummary> {
 }
 
 /// The prediction with each remedy by itself, with all, and over one multiplexed connection.
-fn prediction(case: &Case<'_>, findings: &[Finding]) -> Option<PredictionSummary> {
+fn prediction(case: &Case<'_>, judgement: &Judgement) -> Option<PredictionSummary> {
     let main = case.main_path()?;
+    let findings = &judgement.findings;
     if !main.serves() || findings.iter().any(|finding| finding.severity == Severity::Error) {
         return None;
     }
     let seconds = |inputs: &PriceInputs| round(price::predict(inputs).total.as_secs_f64());
-    let changes = rules::changes(case);
     let mut all = case.price.clone();
     let mut with = Vec::new();
-    for (id, change) in &changes {
+    for (id, change) in &judgement.changes {
         let shown = findings.iter().any(|finding| finding.id == *id && finding.severity >= Severity::Warning);
         if shown {
             all = change.apply(&all);

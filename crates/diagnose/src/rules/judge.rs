@@ -14,29 +14,32 @@ pub(super) const SMALL_SHARE: f64 = 0.05;
 /// See [`SMALL_SHARE`].
 pub(super) const SMALL_SECONDS: f64 = 0.2;
 
-/// Runs every rule. Findings with the gravest first, then the most costly.
+/// What all rules say of a case.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The findings: the gravest first, then the most costly.
+    pub findings: Vec<Finding>,
+    /// What the remedy of each finding that loses time changes, in the rules' order.
+    pub changes: Vec<(Id, Change)>,
+}
+
+/// Runs every rule, once.
 #[must_use]
-pub fn judge(case: &Case<'_>) -> Vec<Finding> {
+pub fn judge(case: &Case<'_>) -> Judgement {
     let mut drafts: Vec<Draft> = ALL.iter().flat_map(|rule| (rule.judge)(case)).collect();
     let rest = upstream_unreachable::last_resort(case, &drafts);
     drafts.extend(rest);
+    let change = |draft: &Draft| match draft.effect {
+        Effect::Costs(change) => Some((draft.id, change)),
+        Effect::Fails | Effect::Warns | Effect::Notes(_) | Effect::NotesSerial => None,
+    };
+    let changes = drafts.iter().filter_map(change).collect();
     let mut findings: Vec<Finding> = drafts.into_iter().map(|draft| priced(case, draft)).collect();
     findings.sort_by_key(|finding| {
         let cost = finding.cost.as_ref().map_or(0.0, |cost| cost.seconds_min + cost.seconds_max);
         (Reverse(finding.severity), Reverse((cost * 1e3) as u64), finding.id)
     });
-    findings
-}
-
-/// What each finding that can be remedied changes.
-#[must_use]
-pub fn changes(case: &Case<'_>) -> Vec<(Id, Change)> {
-    let drafts = ALL.iter().flat_map(|rule| (rule.judge)(case));
-    let change = |draft: Draft| match draft.effect {
-        Effect::Costs(change) => Some((draft.id, change)),
-        Effect::Fails | Effect::Warns | Effect::Notes(_) | Effect::NotesSerial => None,
-    };
-    drafts.filter_map(change).collect()
+    Judgement { findings, changes }
 }
 
 fn priced(case: &Case<'_>, draft: Draft) -> Finding {

@@ -5,7 +5,7 @@ mod judge;
 mod shared;
 
 pub use draft::{Draft, Effect};
-pub use judge::{changes, judge};
+pub use judge::{Judgement, judge};
 
 pub(crate) use window_limited::even_bursts;
 
