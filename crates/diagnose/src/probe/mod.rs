@@ -48,6 +48,31 @@ pub struct Target {
     authorization: Option<String>,
 }
 
+impl Target {
+    fn new(
+        url: &ProxyUrl,
+        position: usize,
+        proxy: Option<ProxyChoice>,
+        used_by_go: bool,
+        authorization: Option<String>,
+    ) -> Target {
+        Target {
+            info: PathInfo {
+                entry: url.to_string(),
+                position,
+                scheme: url.scheme().as_str().to_owned(),
+                host: url.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
+                port: url.port_or_default(),
+                route: proxy.as_ref().map_or(Route::Direct, |proxy| Route::Via(proxy.url.to_string())),
+                used_by_go,
+            },
+            url: url.clone(),
+            proxy,
+            authorization,
+        }
+    }
+}
+
 /// The paths of a GOPROXY: for each entry the way that Go would take and, where that is through a
 /// forward proxy, the direct way as well.
 #[must_use]
@@ -60,19 +85,8 @@ pub fn targets(around: &Surroundings) -> Vec<Target> {
         if url.scheme() == Scheme::File || seen {
             continue;
         }
-        let target = |proxy: Option<ProxyChoice>, used_by_go| Target {
-            info: PathInfo {
-                entry: url.to_string(),
-                position,
-                scheme: url.scheme().as_str().to_owned(),
-                host: url.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-                port: url.port_or_default(),
-                route: proxy.as_ref().map_or(Route::Direct, |proxy| Route::Via(proxy.url.to_string())),
-                used_by_go,
-            },
-            url: url.clone(),
-            proxy,
-            authorization: authorization(around, url),
+        let target = |proxy: Option<ProxyChoice>, used_by_go| {
+            Target::new(url, position, proxy, used_by_go, authorization(around, url))
         };
         let decision = Url::parse(url.expose()).map(|url| around.proxies.decide(&url));
         match decision {
@@ -90,7 +104,6 @@ pub fn targets(around: &Surroundings) -> Vec<Target> {
 /// What Go would send: user and password of the URL, else of netrc, over https only
 /// (cmd/go/internal/web/http.go, cmd/go/internal/auth).
 fn authorization(around: &Surroundings, url: &ProxyUrl) -> Option<String> {
-    use base64::Engine;
     let (user, password) = match url.credentials() {
         Some((user, password)) => (user.to_owned(), password.unwrap_or_default().to_owned()),
         None if url.scheme() == Scheme::Https => {
@@ -100,7 +113,13 @@ fn authorization(around: &Surroundings, url: &ProxyUrl) -> Option<String> {
         }
         None => return None,
     };
-    Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))))
+    Some(basic(&user, &password))
+}
+
+/// User and password as HTTP's Basic scheme writes them (RFC 7617).
+fn basic(user: &str, password: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Probes one path after another. The observations of `targets[i]` have the path `i`.

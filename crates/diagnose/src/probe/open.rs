@@ -15,7 +15,7 @@ use goferry_wire::tls::RecordTap;
 
 use crate::observation::{Fact, Http, Peer};
 
-use super::Prober;
+use super::{Prober, basic};
 
 const RESOLVE_BOUND: Duration = Duration::from_millis(4_500);
 const CONNECT_BOUND: Duration = Duration::from_millis(2_500);
@@ -265,10 +265,8 @@ impl Prober<'_> {
 
 /// `Proxy-Authorization` from the proxy's URL, as net/http sends it: Basic.
 pub(super) fn proxy_authorization(proxy: &goferry_env::http_proxy::ProxyChoice) -> Option<String> {
-    use base64::Engine;
     let (user, password) = proxy.url.credentials()?;
-    let pair = format!("{user}:{}", password.unwrap_or_default());
-    Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
+    Some(basic(user, password.unwrap_or_default()))
 }
 
 /// A host as it stands before a port.

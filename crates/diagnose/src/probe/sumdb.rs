@@ -11,7 +11,7 @@ use goferry_net::h1::{Bounds, H1};
 use goferry_net::tls::{Root, TlsClient};
 use goferry_net::{ErrorKind, NetError, Outcome, Party, Phase};
 
-use crate::observation::{Fact, PathInfo, Peer, Route};
+use crate::observation::{Fact, Peer};
 use crate::pricing;
 
 use super::{Budget, Prober, Target};
@@ -64,20 +64,7 @@ impl Prober<'_> {
             Ok(ProxyDecision::Via(choice)) => Some(choice),
             _ => None,
         };
-        let target = Target {
-            info: PathInfo {
-                entry: url.to_string(),
-                position: 0,
-                scheme: url.scheme().as_str().to_owned(),
-                host: url.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-                port: url.port_or_default(),
-                route: proxy.as_ref().map_or(Route::Direct, |proxy| Route::Via(proxy.url.to_string())),
-                used_by_go: true,
-            },
-            url: url.clone(),
-            proxy,
-            authorization: None,
-        };
+        let target = Target::new(url, 0, proxy, true, None);
         let mut prober = Prober {
             target: &target,
             tls: TlsClient::new(self.roots, &[b"http/1.1"]),
