@@ -11,15 +11,16 @@ const LINES: usize = 1_000;
 const EXCUSE: &str = "Longer than 1,000 lines because ";
 
 /// What each room may use; DESIGN's diagram.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("goferry-wire", &[]),
     ("goferry-module", &[]),
     ("goferry-env", &["goferry-module"]),
     ("goferry-net", &["goferry-module", "goferry-wire"]),
+    ("goferry-fetch", &["goferry-env", "goferry-module", "goferry-net"]),
     ("goferry-diagnose", &["goferry-env", "goferry-module", "goferry-net", "goferry-wire"]),
     // Never net: a shared bug must not hide.
     ("goferry-lab", &["goferry-module", "goferry-wire"]),
-    ("goferry", &["goferry-diagnose", "goferry-env", "goferry-lab", "goferry-module"]),
+    ("goferry", &["goferry-diagnose", "goferry-env", "goferry-fetch", "goferry-lab", "goferry-module"]),
 ];
 
 /// Each page of evidence names the command that made it.
