@@ -37,7 +37,7 @@ pub mod url;
 
 pub use gocmd::GoCommand;
 pub use inputs::{Inputs, Os};
-pub use project::Project;
+pub use project::{Project, ProjectError, ProjectFiles};
 pub use resolve::{EnvError, Environment, Origin, Value};
 pub use toolchain::ToolchainChoice;
 

@@ -1,7 +1,7 @@
 //! The project in a directory: its go.mod or go.work, go.sum, and what `go mod download` would fetch for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use goferry_module::gomod::{MAX_GO_MOD, Replace, Replacement};
 use goferry_module::gosum::MAX_GO_SUM;
@@ -97,6 +97,32 @@ pub enum ProjectError {
     /// A setting cannot be used with this project.
     #[error("{0}")]
     Setting(String),
+    /// The workspace has more modules than are read.
+    #[error(
+        "{path} uses {count} modules, more than the {MAX_MODULES} that are read: split the workspace, or set GOWORK=off"
+    )]
+    TooManyModules {
+        /// The go.work.
+        path: PathBuf,
+        /// Its `use` lines.
+        count: usize,
+    },
+}
+
+/// The files of a project, parsed.
+///
+/// What a downloader needs: [`Project`] is a summary of the same.
+#[derive(Clone, Debug)]
+pub struct ProjectFiles {
+    /// The go.work in effect, `None` outside a workspace.
+    pub go_work: Option<(PathBuf, GoWork)>,
+    /// The go.mod files of the main modules: one, or those that the go.work uses, in its order. Outside a workspace
+    /// `-modfile` counts.
+    pub modules: Vec<(PathBuf, GoMod)>,
+    /// The go.sum files that are read, whether or not they exist. The first is the one that is written: the go.work.sum,
+    /// or the go.sum beside the go.mod (`-modfile=x.mod`: x.sum). The others are those of the workspace's modules, in
+    /// the order of [`ProjectFiles::modules`].
+    pub sums: Vec<PathBuf>,
 }
 
 impl Project {
@@ -105,38 +131,42 @@ impl Project {
     /// # Errors
     /// When a go.mod, go.work or go.sum cannot be read or is malformed, or GOWORK or `-modfile` is unusable.
     pub fn find(inputs: &Inputs, env: &Environment) -> Result<Option<Project>, ProjectError> {
+        match Project::files(inputs, env)? {
+            Some(files) => files.summarise(env).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The files of the project of [`Inputs::dir`]. `Ok(None)` when there is none, which is no error.
+    ///
+    /// # Errors
+    /// When a go.mod or go.work cannot be read or is malformed, a go.work uses one directory twice or too many, or
+    /// GOWORK or `-modfile` is unusable. The go.sum files are not opened.
+    pub fn files(inputs: &Inputs, env: &Environment) -> Result<Option<ProjectFiles>, ProjectError> {
         if env.value("GO111MODULE") == "off" {
             return Ok(None);
         }
         let modfile = env.goflag("modfile").filter(|f| !f.is_empty());
-        let sources = match locate::go_work(inputs, env) {
+        match locate::go_work(inputs, env) {
             Some(_) if modfile.is_some() => {
                 let what = "-modfile in GOFLAGS cannot be used in a workspace: unset it, or set GOWORK=off";
-                return Err(ProjectError::Setting(what.to_owned()));
+                Err(ProjectError::Setting(what.to_owned()))
             }
             Some(file) if !file.is_absolute() => {
                 let what = format!("GOWORK={} is not an absolute path", file.display());
-                return Err(ProjectError::Setting(what));
+                Err(ProjectError::Setting(what))
             }
-            Some(file) => Sources::workspace(file)?,
+            Some(file) => ProjectFiles::workspace(file).map(Some),
             None => match locate::go_mod(&inputs.dir) {
-                Some(root) => Sources::module(inputs, root, modfile)?,
-                None => return Ok(None),
+                Some(root) => ProjectFiles::module(inputs, root, modfile).map(Some),
+                None => Ok(None),
             },
-        };
-        sources.summarise(env).map(Some)
+        }
     }
 }
 
-/// The parsed files.
-struct Sources {
-    go_work: Option<(PathBuf, GoWork)>,
-    modules: Vec<(PathBuf, GoMod)>,
-    sums: Vec<PathBuf>,
-}
-
-impl Sources {
-    fn module(inputs: &Inputs, root: PathBuf, modfile: Option<String>) -> Result<Sources, ProjectError> {
+impl ProjectFiles {
+    fn module(inputs: &Inputs, root: PathBuf, modfile: Option<String>) -> Result<ProjectFiles, ProjectError> {
         let file = match modfile {
             Some(name) if !name.ends_with(".mod") => {
                 let what = format!("-modfile={name} in GOFLAGS does not end with .mod");
@@ -145,26 +175,37 @@ impl Sources {
             Some(name) => inputs.dir.join(name),
             None => root,
         };
-        Ok(Sources {
+        Ok(ProjectFiles {
             go_work: None,
             sums: vec![file.with_extension("sum")],
             modules: vec![(file.clone(), parse_mod(&file)?)],
         })
     }
 
-    fn workspace(file: PathBuf) -> Result<Sources, ProjectError> {
+    fn workspace(file: PathBuf) -> Result<ProjectFiles, ProjectError> {
         let data = load(&file, MAX_GO_MOD)?;
         let work = GoWork::parse(&file.display().to_string(), &data)
             .map_err(|e| ProjectError::Malformed { path: file.clone(), problem: e.to_string() })?;
-        let dir = file.parent().unwrap_or(Path::new("/")).to_owned();
-        let mut sums = vec![file.with_extension("work.sum")];
-        let mut modules = Vec::new();
-        for used in work.uses.iter().take(MAX_MODULES) {
-            let go_mod = dir.join(&used.path).join("go.mod");
-            sums.push(go_mod.with_extension("sum"));
-            modules.push((go_mod.clone(), parse_mod(&go_mod)?));
+        if work.uses.len() > MAX_MODULES {
+            return Err(ProjectError::TooManyModules { path: file, count: work.uses.len() });
         }
-        Ok(Sources { go_work: Some((file, work)), modules, sums })
+        let dir = file.parent().unwrap_or(Path::new("/"));
+        let mut sums = vec![with_sum(&file)];
+        let mut modules = Vec::with_capacity(work.uses.len());
+        let mut seen = BTreeSet::new();
+        for used in &work.uses {
+            let root = clean(&dir.join(&used.path));
+            if !seen.insert(root.clone()) {
+                let (at, root) = (file.display(), root.display());
+                let problem = format!("{at}:{}: path {root} appears multiple times in workspace", used.line);
+                return Err(ProjectError::Malformed { path: file, problem });
+            }
+            let go_mod = root.join("go.mod");
+            sums.push(go_mod.with_extension("sum"));
+            let parsed = parse_mod(&go_mod)?;
+            modules.push((go_mod, parsed));
+        }
+        Ok(ProjectFiles { go_work: Some((file, work)), modules, sums })
     }
 
     fn summarise(self, env: &Environment) -> Result<Project, ProjectError> {
@@ -284,6 +325,28 @@ impl Sources {
         }
         self.modules.iter().find_map(|(_, m)| m.replacement(path, version)).map(|r| &r.new)
     }
+}
+
+/// The go.sum of a go.work, whatever that is called (`modload.loadModFile`).
+fn with_sum(go_work: &Path) -> PathBuf {
+    let mut name = go_work.as_os_str().to_owned();
+    name.push(".sum");
+    PathBuf::from(name)
+}
+
+/// `filepath.Clean` of an absolute path: links are not followed.
+fn clean(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 fn note(highest: &mut BTreeMap<String, Version>, path: &str, version: &Version) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use goferry_env::gomaxprocs::Why;
+use goferry_env::project::ProjectError;
 use goferry_env::roots::{RootReason, RootSource};
 use goferry_env::{EnvError, Environment, Inputs, Origin, Os, Project, gomaxprocs, roots, toolchain};
 
@@ -261,6 +262,39 @@ fn an_unpruned_module_and_a_workspace_fetch_what_go_sum_lists() {
     assert_eq!(project.go_work.as_deref(), Some(m.path("project/go.work").as_path()));
     let off = m.with("GOWORK", "off").project();
     assert_eq!(off.modules[0].path, "example.com/m");
+}
+
+#[test]
+fn the_files_of_a_project_and_of_a_workspace() {
+    let m = Machine::new().with("GOPROXY", "off");
+    let files = |m: &Machine| Project::files(&m.inputs, &m.resolve());
+    assert!(files(&m).unwrap().is_none());
+    let go_mod = m.put("project/go.mod", "module example.com/m\n\ngo 1.22\n");
+    let alone = files(&m).unwrap().unwrap();
+    assert_eq!(
+        (alone.modules[0].0.as_path(), alone.sums.as_slice()),
+        (go_mod.as_path(), [m.path("project/go.sum")].as_slice())
+    );
+    m.put("one/go.mod", "module example.com/one\n\ngo 1.24\n");
+    let work = m.put("project/go.work", "go 1.24\n\nuse .\nuse ../one/./x/..\n");
+    let both = files(&m).unwrap().unwrap();
+    assert_eq!(both.go_work.unwrap().0, work);
+    assert_eq!(both.modules.iter().map(|(f, _)| f.clone()).collect::<Vec<_>>(), [go_mod, m.path("one/go.mod")]);
+    assert_eq!(both.sums, [m.path("project/go.work.sum"), m.path("project/go.sum"), m.path("one/go.sum")]);
+    assert!(both.sums[2].to_str().unwrap().ends_with("/one/go.sum") && !both.sums[2].to_str().unwrap().contains(".."));
+
+    m.put("project/go.work", "go 1.24\n\nuse .\nuse ../one\nuse ../one/\n");
+    let error = files(&m).unwrap_err().to_string();
+    assert!(error.contains("go.work:5") && error.contains("appears multiple times"), "{error}");
+
+    let uses: String = (0..2001).map(|n| format!("use ./m{n}\n")).collect();
+    m.put("project/go.work", &format!("go 1.24\n\n{uses}"));
+    let error = files(&m).unwrap_err();
+    assert!(matches!(&error, ProjectError::TooManyModules { count: 2001, .. }), "{error}");
+    assert!(Project::find(&m.inputs, &m.resolve()).is_err(), "never a silent cut");
+    let named = m.put("elsewhere/ws", "go 1.24\n\nuse ../project\n").display().to_string();
+    let sums = files(&m.with("GOWORK", &named)).unwrap().unwrap().sums;
+    assert!(sums[0].ends_with("elsewhere/ws.sum"), "{sums:?}");
 }
 
 #[test]
