@@ -11,7 +11,7 @@ mod tests;
 
 pub use self::check::{CheckedZip, InvalidFile, check};
 pub use self::create::create_module_zip;
-pub use self::reader::{Archive, Entry};
+pub use self::reader::{Archive, Entry, HEADER_SIZE, Method};
 
 /// The largest module zip, and the largest sum of the sizes of its files, in bytes.
 pub const MAX_ZIP_FILE: u64 = 500 << 20;

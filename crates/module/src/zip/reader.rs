@@ -56,7 +56,72 @@ impl Entry {
     pub fn is_dir(&self) -> bool {
         self.name.ends_with('/')
     }
+
+    /// The size in the zip that the directory says, in bytes.
+    #[must_use]
+    pub fn compressed_size(&self) -> u64 {
+        self.compressed
+    }
+
+    /// Where in the zip the file's own header begins, in bytes from the start. The content follows it.
+    #[must_use]
+    pub fn header_offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// How the content is packed.
+    ///
+    /// # Errors
+    /// Where it is neither stored nor deflated.
+    pub fn method(&self) -> Result<Method, ZipError> {
+        match self.method {
+            STORED => Ok(Method::Stored),
+            DEFLATED => Ok(Method::Deflated),
+            _ => Err(self.bad("unsupported compression method")),
+        }
+    }
+
+    /// How many bytes the file's own header has, read from `bytes`, which begin with it. The content follows.
+    ///
+    /// # Errors
+    /// Where no header is there, or `bytes` are fewer than [`HEADER_SIZE`].
+    pub fn header_size(&self, bytes: &[u8]) -> Result<usize, ZipError> {
+        if bytes.len() < HEADER_SIZE || u32_at(bytes, 0) != LOCAL_HEADER {
+            return Err(self.bad("no file header where the directory says"));
+        }
+        Ok(HEADER_SIZE + usize::from(u16_at(bytes, 26)) + usize::from(u16_at(bytes, 28)))
+    }
+
+    /// Holds the CRC-32 of the content to what the directory says. As Go does: a zero is no checksum, unless it comes
+    /// after the file.
+    ///
+    /// # Errors
+    /// Where it is another.
+    pub fn check_crc(&self, crc: u32) -> Result<(), ZipError> {
+        if crc != self.crc && (self.crc != 0 || self.described_later) {
+            return Err(self.bad("checksum error"));
+        }
+        Ok(())
+    }
+
+    /// An error about this file.
+    #[must_use]
+    pub fn bad(&self, reason: impl Into<String>) -> ZipError {
+        ZipError::File { name: self.name.clone(), reason: reason.into() }
+    }
 }
+
+/// How a file is packed in the zip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// As it is.
+    Stored,
+    /// Deflate (RFC 1951).
+    Deflated,
+}
+
+/// The fixed part of a file's own header, in bytes (APPNOTE.TXT, section 4.3.7).
+pub const HEADER_SIZE: usize = 30;
 
 impl<R: Read + Seek> Archive<R> {
     /// Reads the directory of a zip.
@@ -92,6 +157,12 @@ impl<R: Read + Seek> Archive<R> {
         &self.entries
     }
 
+    /// All entries in the order of the directory, without the reader.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
     /// The sum of all sizes that the directory says, in bytes.
     #[must_use]
     pub fn total_size(&self) -> u64 {
@@ -105,29 +176,19 @@ impl<R: Read + Seek> Archive<R> {
     /// stored nor deflated, and where reading or writing fails. Part of the content may have been written by then.
     pub fn read(&mut self, index: usize, sink: &mut impl Write) -> Result<(), ZipError> {
         let entry = self.entries.get(index).ok_or_else(|| malformed("no such entry"))?.clone();
-        let bad = |reason: &str| ZipError::File { name: entry.name.clone(), reason: reason.to_owned() };
         if entry.is_dir() {
-            return if entry.size == 0 { Ok(()) } else { Err(bad("a directory with content")) };
+            return if entry.size == 0 { Ok(()) } else { Err(entry.bad("a directory with content")) };
         }
         self.reader.seek(SeekFrom::Start(entry.offset))?;
-        let mut header = [0; 30];
+        let mut header = [0; HEADER_SIZE];
         self.reader.read_exact(&mut header)?;
-        if u32_at(&header, 0) != LOCAL_HEADER {
-            return Err(bad("no file header where the directory says"));
-        }
-        let skip = i64::from(u16_at(&header, 26)) + i64::from(u16_at(&header, 28));
-        self.reader.seek(SeekFrom::Current(skip))?;
+        self.reader.seek(SeekFrom::Start(entry.offset + entry.header_size(&header)? as u64))?;
         let packed = (&mut self.reader).take(entry.compressed);
-        let crc = match entry.method {
-            STORED => copy(packed, sink, &entry)?,
-            DEFLATED => copy(DeflateDecoder::new(packed), sink, &entry)?,
-            _ => return Err(bad("unsupported compression method")),
+        let crc = match entry.method()? {
+            Method::Stored => copy(packed, sink, &entry)?,
+            Method::Deflated => copy(DeflateDecoder::new(packed), sink, &entry)?,
         };
-        // As Go does: a zero is no checksum, unless it comes after the file.
-        if crc != entry.crc && (entry.crc != 0 || entry.described_later) {
-            return Err(bad("checksum error"));
-        }
-        Ok(())
+        entry.check_crc(crc)
     }
 }
 
