@@ -1,0 +1,206 @@
+//! The client of the checksum database (`golang.org/x/mod/sumdb`, `client.go`; `cmd/go/internal/modfetch`, `sumdb.go`).
+//!
+//! It shares its files with the go command: what one has looked up, the other finds. All that is read is verified: the
+//! signature of the tree head, that the log only ever grew since the last tree head seen, and that the record is in it.
+//!
+//! ```text
+//! lookup ─┬─ lookup file or GET /lookup/M@V ─┐
+//!         └─ `latest` file and its tiles ────┴─┬─ merge: is it the same log? ─┬─ is the record in it? ── keep, answer
+//!                                              └─ GET tiles of the record ────┘
+//! ```
+//!
+//! Any number of look-ups run at once. Every file is asked for once, whoever needs it, and a look-up waits for at most
+//! three round trips: which server to ask (once), the record, and all tiles together, where the go command waits for
+//! those of `latest`, of the new tree and of the record one after another.
+//!
+//! Where go 1.21.13 differs from 1.27.3, this follows 1.27.3: the older one takes lines of the whole answer for lines
+//! of the record, does not check every tile against the one above it, and has another hash for the empty log.
+//! Both keep the same files.
+
+mod disk;
+mod flight;
+mod remote;
+mod security;
+mod tiles;
+mod timeline;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use goferry_module::sumdb::tlog::stored_hash_index;
+use goferry_module::sumdb::{Database, Lookup, TilePlan, lookup, tile};
+use goferry_module::{DirHash, ModuleVersion, ProxyList};
+use goferry_net::Party;
+use tokio::sync::OnceCell;
+
+use self::disk::Disk;
+use self::flight::Flights;
+use self::remote::Remote;
+use self::tiles::Tiles;
+use self::timeline::{Origin, Timeline};
+use crate::error::{FailKind, FetchError};
+use crate::web::Web;
+
+/// A checksum database, asked through module proxies or itself.
+pub struct SumDbClient {
+    name: String,
+    disk: Arc<Disk>,
+    remote: Arc<Remote>,
+    tiles: Arc<Tiles>,
+    timeline: Timeline,
+    ready: OnceCell<Result<(), FetchError>>,
+    records: Flights<ModuleVersion, SumLines>,
+}
+
+/// What the checksum database says about a module at a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumLines {
+    /// The module.
+    pub module: ModuleVersion,
+    /// The name of the database.
+    pub database: String,
+    /// The hashes of the module's zip as in go.sum, `h1:…`.
+    pub zip: Vec<String>,
+    /// The hashes of its go.mod.
+    pub go_mod: Vec<String>,
+}
+
+impl SumDbClient {
+    /// A client that has asked nothing yet. Neither directory needs to exist.
+    ///
+    /// `proxies` is GOPROXY, whose entries are asked whether they answer for the database when something is first
+    /// needed that is not in a file. `cache_dir` is `$GOMODCACHE/cache/download/sumdb`, `config_dir` is
+    /// `$GOPATH/pkg/sumdb`.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "the client is made once, of things that nobody else needs")]
+    pub fn new(db: Database, proxies: ProxyList, web: Arc<dyn Web>, cache_dir: PathBuf, config_dir: PathBuf) -> Self {
+        let disk = Arc::new(Disk::new(&db.name, &cache_dir, &config_dir));
+        let remote = Arc::new(Remote::new(&db, proxies, web));
+        let tiles = Arc::new(Tiles::new(disk.clone(), remote.clone()));
+        let timeline = Timeline::new(db.verifier(), disk.clone(), tiles.clone());
+        let (ready, records) = (OnceCell::new(), Flights::default());
+        Self { name: db.name, disk, remote, tiles, timeline, ready, records }
+    }
+
+    /// The verified go.sum lines of a module at a version: those of its zip and of its go.mod.
+    ///
+    /// What is in the caches of the go command is verified too, but nothing is requested for it if the tiles that this
+    /// takes are there.
+    ///
+    /// # Errors
+    /// - [`FailKind::Mismatch`]: the database shows two histories, a signature is wrong, or the record or a tile is not
+    ///   in the signed log. After the first of these every look-up of this client fails, as the go command exits.
+    /// - [`FailKind::Invalid`]: an answer or a file is malformed, too long or too short. Like the go command, this does
+    ///   not ask again for what is damaged on disk.
+    /// - [`FailKind::Status`], also with 404 and 410 where the database does not know the module: the go command does
+    ///   not go on to the next proxy then.
+    /// - [`FailKind::Network`] and others as [`Web`] reports them, [`FailKind::Local`] for the `latest` file.
+    ///
+    /// An error stays: a second look-up of the same module fails in the same way without a request.
+    pub async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
+        let outcome = match self.timeline.misbehavior() {
+            None => self.records.get(module.clone(), || self.fetch(module)).await,
+            Some(error) => Err(error),
+        };
+        // One fork, found by whatever look-up, and nothing that this server says is worth anything.
+        let outcome = self.timeline.misbehavior().map_or(outcome, Err);
+        outcome.map_err(|mut error| {
+            error.detail = format!("{module}: {}", error.detail);
+            error
+        })
+    }
+
+    async fn fetch(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
+        let path = format!("/lookup/{}@{}", module.path().escape(), module.escaped_version());
+        let (ready, answer) = tokio::join!(self.ready(), self.read(&path));
+        ready?;
+        let (answer, from_disk) = answer?;
+        let origin = if from_disk { Origin::File(self.disk.cached(&path)) } else { Origin::Server };
+
+        let lookup = Lookup::parse(&answer).map_err(|error| origin.invalid(&error.to_string(), &answer))?;
+        let signed = self.timeline.open(lookup.signed_tree, &origin)?;
+        let tree = self.timeline.later(signed.tree);
+        let (merged, ()) = tokio::join!(self.timeline.merge(signed), self.tiles.warm(tree, lookup.id));
+        merged?;
+        self.check_record(&lookup, &origin).await?;
+        if !from_disk {
+            self.disk.write_cache(&path, answer.clone()).await;
+        }
+
+        let hashes = |version: &str| {
+            let prefix = module.path().as_str().len() + version.len() + 2;
+            lookup.lines(module.path().as_str(), version).map(|line| line[prefix..].to_owned()).collect()
+        };
+        let version = module.version().as_str();
+        Ok(SumLines {
+            module: module.clone(),
+            database: self.name.clone(),
+            zip: hashes(version),
+            go_mod: hashes(&format!("{version}/go.mod")),
+        })
+    }
+
+    /// Begins with the last tree head that this machine has seen.
+    async fn ready(&self) -> Result<(), FetchError> {
+        let begin = async || {
+            let known = self.timeline.begin().await;
+            known.map_err(|mut error| {
+                error.detail = format!("the last tree head seen: {}", error.detail);
+                error
+            })
+        };
+        self.ready.get_or_init(begin).await.clone()
+    }
+
+    /// The answer, and whether it came from the disk.
+    async fn read(&self, path: &str) -> Result<(Bytes, bool), FetchError> {
+        if let Some(answer) = self.disk.read_cache(path, lookup::MAX_SIZE).await {
+            return Ok((answer, true));
+        }
+        Ok((self.remote.get(path, lookup::MAX_SIZE).await?, false))
+    }
+
+    async fn check_record(&self, lookup: &Lookup<'_>, origin: &Origin) -> Result<(), FetchError> {
+        let tree = self.timeline.latest();
+        if lookup.id >= tree.size {
+            let what = format!("cannot validate record {} in tree of size {}", lookup.id, tree.size);
+            return Err(origin.mismatch(&what));
+        }
+        let plan = TilePlan::new(tile::HEIGHT, tree, &[stored_hash_index(0, lookup.id)]);
+        let plan = plan.map_err(|error| origin.invalid(&error.to_string(), lookup.text.as_bytes()))?;
+        if self.tiles.hashes(&plan).await? == [lookup.record_hash()] {
+            return Ok(());
+        }
+        Err(origin.mismatch(&format!("cannot authenticate record data: it is not record {} of the log", lookup.id)))
+    }
+}
+
+impl SumLines {
+    /// Checks the hash of the module's zip (`cmd/go/internal/modfetch`, `fetch.go`, `checkSumDB`).
+    ///
+    /// # Errors
+    /// [`FailKind::Mismatch`] when the database has another one or none.
+    pub fn check_zip(&self, hash: &DirHash) -> Result<(), FetchError> {
+        self.check("module", &self.zip, hash)
+    }
+
+    /// Checks the hash of the module's go.mod.
+    ///
+    /// # Errors
+    /// [`FailKind::Mismatch`] when the database has another one or none.
+    pub fn check_go_mod(&self, hash: &DirHash) -> Result<(), FetchError> {
+        self.check("go.mod", &self.go_mod, hash)
+    }
+
+    fn check(&self, noun: &str, known: &[String], hash: &DirHash) -> Result<(), FetchError> {
+        let (hash, Self { module, database, .. }) = (hash.to_string(), self);
+        let detail = match known.iter().find(|known| known.starts_with("h1:")) {
+            Some(known) if *known == hash => return Ok(()),
+            // Lines of other algorithms may precede it, never another of this one.
+            Some(known) => security::not_the_same(noun, module, &hash, database, known),
+            None => security::not_there(noun, module, database),
+        };
+        Err(FetchError::new(FailKind::Mismatch, Party::Upstream, detail))
+    }
+}
