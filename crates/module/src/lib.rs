@@ -18,6 +18,7 @@
 //! | go.mod, go.work | [`GoMod`], [`GoWork`] |
 //! | the `go` and `toolchain` lines | [`GoVersion`], [`Toolchain`] |
 //! | go.sum | [`GoSum`] |
+//! | which modules are selected | [`GraphLoader`], [`ModuleGraph`] |
 //! | `h1:` hashes | [`DirHash`] |
 //! | module zips | [`zip`] |
 //! | `.info` files | [`ModInfo`] |
@@ -29,6 +30,7 @@ pub mod escape;
 pub mod go_version;
 pub mod gomod;
 pub mod gosum;
+pub mod graph;
 pub mod info;
 pub mod module_version;
 pub mod path;
@@ -47,6 +49,7 @@ pub use crate::escape::{EscapeError, EscapedPath};
 pub use crate::go_version::{GoVersion, Toolchain};
 pub use crate::gomod::{GoMod, GoWork};
 pub use crate::gosum::GoSum;
+pub use crate::graph::{GraphLoader, ModuleGraph};
 pub use crate::info::ModInfo;
 pub use crate::module_version::{FileKind, ModuleVersion};
 pub use crate::path::{ModulePath, PathError};
