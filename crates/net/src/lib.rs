@@ -8,17 +8,23 @@
 //! library would hide: the first frame, every setting, GOAWAY, RST_STREAM and their timing.
 #![deny(unsafe_code)]
 
+pub mod connect;
 pub mod dial;
 pub mod error;
 pub mod exchange;
 pub mod h1;
 pub mod h2;
 pub mod io;
+pub mod pool;
 pub mod resolve;
 pub mod socks;
 pub mod tcp_info;
+pub mod timeline;
 pub mod tls;
 pub mod tunnel;
 
+pub use connect::{Connector, Origin};
 pub use error::{ErrorKind, NetError, Party, Phase};
 pub use exchange::{Exchange, Outcome, Request};
+pub use pool::{Pool, PoolConfig};
+pub use timeline::Timeline;

@@ -1,0 +1,331 @@
+//! From a name to where HTTP begins: addresses, TCP, a forward proxy's tunnel, TLS. One call, each phase bounded and
+//! timed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::dial::dial;
+use crate::error::{ErrorKind, NetError, Party, Phase};
+use crate::io::BoxStream;
+use crate::resolve::{Family, resolve};
+use crate::tcp_info::TcpWatch;
+use crate::tls::{GO_ALPN, Roots, TlsClient};
+use crate::{socks, tunnel};
+
+/// What Go waits before it tries the other address family (net/dial.go, `fallbackDelay`; RFC 8305).
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+/// How long a connection may have unacknowledged data, and an idle one no answer to keep-alives, before the kernel
+/// gives it up.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    /// `https`, or plain `http`.
+    pub https: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl Origin {
+    /// `host`, with the port where it is not the scheme's own: the `:authority`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == if self.https { 443 } else { 80 } { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The scheme's name.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.https { "https" } else { "http" }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme(), self.authority())
+    }
+}
+
+/// How a forward proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViaScheme {
+    /// HTTP: CONNECT for https origins, absolute request targets for http ones.
+    Http,
+    /// The same inside TLS.
+    Https,
+    /// SOCKS5.
+    Socks5,
+}
+
+/// A forward proxy.
+#[derive(Clone)]
+pub struct Via {
+    /// How it is spoken to.
+    pub scheme: ViaScheme,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User and password.
+    pub credentials: Option<(String, String)>,
+}
+
+impl Via {
+    /// The value of `Proxy-Authorization`: Basic (RFC 7617).
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        use base64::Engine as _;
+        let (user, password) = self.credentials.as_ref()?;
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        Some(format!("Basic {encoded}"))
+    }
+}
+
+/// Bounds of the phases.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Name resolution.
+    pub resolve: Duration,
+    /// One TCP handshake.
+    pub connect: Duration,
+    /// The forward proxy's answer.
+    pub tunnel: Duration,
+    /// One TLS handshake; Go's TLSHandshakeTimeout is 10 s.
+    pub tls: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds {
+            resolve: Duration::from_secs(12),
+            connect: Duration::from_secs(10),
+            tunnel: Duration::from_secs(15),
+            tls: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Opens connections to one origin.
+#[derive(Clone)]
+pub struct Connector {
+    origin: Origin,
+    via: Option<Via>,
+    roots: Roots,
+    bounds: Bounds,
+}
+
+/// An open connection, ready for HTTP.
+pub struct Connected {
+    /// Plain text flows here.
+    pub stream: BoxStream,
+    /// Whether ALPN chose HTTP/2.
+    pub http2: bool,
+    /// The socket's own counters.
+    pub watch: Option<TcpWatch>,
+    /// The address that answered: the forward proxy's where there is one.
+    pub address: SocketAddr,
+    /// How long each phase took, in order.
+    pub phases: Vec<(Phase, Duration)>,
+}
+
+impl Connector {
+    /// Connections to `origin`, through `via` where it is given, trusting `roots`.
+    #[must_use]
+    pub fn new(origin: Origin, via: Option<Via>, roots: Roots, bounds: Bounds) -> Connector {
+        Connector { origin, via, roots, bounds }
+    }
+
+    /// Where it connects to.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The forward proxy that is to be sent absolute request targets: plain http through an HTTP proxy.
+    #[must_use]
+    pub fn absolute_via(&self) -> Option<&Via> {
+        self.via.as_ref().filter(|via| !self.origin.https && via.scheme != ViaScheme::Socks5)
+    }
+
+    /// Opens one connection. With `http1_only` ALPN offers no HTTP/2.
+    ///
+    /// # Errors
+    /// The phase that failed; a certificate that the roots do not vouch for is an error of [`Phase::Tls`].
+    pub async fn connect(&self, http1_only: bool) -> Result<Connected, NetError> {
+        let mut phases = Vec::with_capacity(4);
+        let (host, port) = match &self.via {
+            Some(via) => (via.host.as_str(), via.port),
+            None => (self.origin.host.as_str(), self.origin.port),
+        };
+        let started = Instant::now();
+        let mut addresses = self.addresses(host, port).await?;
+        phases.push((Phase::Resolve, started.elapsed()));
+        loop {
+            let started = Instant::now();
+            let (socket, address) = self.race(&addresses).await?;
+            phases.push((Phase::Connect, started.elapsed()));
+            harden(&socket);
+            let watch = TcpWatch::new(&socket);
+            match self.establish(Box::new(socket), http1_only, &mut phases).await {
+                Ok((stream, http2)) => return Ok(Connected { stream, http2, watch, address, phases }),
+                Err(error) => {
+                    // An address family that connects and then goes silent: the other one may work.
+                    let family = Family::of(address.ip());
+                    addresses.retain(|other| Family::of(other.ip()) != family);
+                    if error.kind != ErrorKind::TimedOut || addresses.is_empty() {
+                        return Err(error);
+                    }
+                    phases.clear();
+                }
+            }
+        }
+    }
+
+    /// The addresses of both families, IPv6 first.
+    async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let bound = self.bounds.resolve;
+        let v4 = resolve(host, Family::V4, bound);
+        let v6 = resolve(host, Family::V6, bound);
+        tokio::pin!(v4, v6);
+        // Whichever family is known first may wait a moment for the other, not for its time-out.
+        let (a, b) = tokio::select! {
+            (four, _) = &mut v4 => match four {
+                Ok(four) => (tokio::time::timeout(FALLBACK_DELAY, v6).await.map_or_else(|_| Ok(Vec::new()), |(six, _)| six), Ok(four)),
+                Err(error) => (v6.await.0, Err(error)),
+            },
+            (six, _) = &mut v6 => match six {
+                Ok(six) => (Ok(six), tokio::time::timeout(FALLBACK_DELAY, v4).await.map_or_else(|_| Ok(Vec::new()), |(four, _)| four)),
+                Err(error) => (Err(error), v4.await.0),
+            },
+        };
+        let found: Vec<SocketAddr> =
+            a.iter().chain(b.iter()).flatten().map(|address| SocketAddr::new(*address, port)).collect();
+        if found.is_empty() {
+            return Err(b.err().or(a.err()).unwrap_or_else(|| {
+                let text = format!("{host} has no address");
+                NetError::new(Phase::Resolve, ErrorKind::NameNotFound, Party::Network, text)
+            }));
+        }
+        Ok(found)
+    }
+
+    /// The first address that connects: each family in turn of its addresses, the second family a moment later.
+    async fn race(&self, addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), NetError> {
+        let first = Family::of(addresses[0].ip());
+        let (one, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            addresses.iter().partition(|address| Family::of(address.ip()) == first);
+        let bound = self.bounds.connect;
+        let leader = one_by_one(&one, bound);
+        if other.is_empty() {
+            return leader.await;
+        }
+        tokio::pin!(leader);
+        let early = tokio::time::timeout(FALLBACK_DELAY, &mut leader).await;
+        match early {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(first_error)) => one_by_one(&other, bound).await.map_err(|_| first_error),
+            Err(_) => {
+                let follower = one_by_one(&other, bound);
+                tokio::pin!(follower);
+                tokio::select! {
+                    outcome = &mut leader => match outcome {
+                        Ok(done) => Ok(done),
+                        Err(first_error) => follower.await.map_err(|_| first_error),
+                    },
+                    outcome = &mut follower => match outcome {
+                        Ok(done) => Ok(done),
+                        Err(_) => leader.await,
+                    },
+                }
+            }
+        }
+    }
+
+    /// From TCP to where HTTP begins.
+    async fn establish(
+        &self,
+        mut stream: BoxStream,
+        http1_only: bool,
+        phases: &mut Vec<(Phase, Duration)>,
+    ) -> Result<(BoxStream, bool), NetError> {
+        if let Some(via) = &self.via {
+            let started = Instant::now();
+            stream = self.through(via, stream).await?;
+            phases.push((Phase::Tunnel, started.elapsed()));
+        }
+        if !self.origin.https {
+            return Ok((stream, false));
+        }
+        let alpn: &[&[u8]] = if http1_only { &[b"http/1.1"] } else { GO_ALPN };
+        let (outcome, took) =
+            TlsClient::new(&self.roots, alpn).handshake(stream, &self.origin.host, self.bounds.tls).await;
+        let (tls, info) = outcome?;
+        if info.verified.is_err() {
+            let text = format!("TLS with {}: the certificate is not trusted: {}", self.origin, info.verdict);
+            return Err(NetError::new(Phase::Tls, ErrorKind::Other, Party::Upstream, text));
+        }
+        phases.push((Phase::Tls, took));
+        Ok((Box::new(tls), info.alpn.as_deref() == Some("h2")))
+    }
+
+    async fn through(&self, via: &Via, mut stream: BoxStream) -> Result<BoxStream, NetError> {
+        if via.scheme == ViaScheme::Https {
+            let (outcome, _) =
+                TlsClient::new(&self.roots, &[b"http/1.1"]).handshake(stream, &via.host, self.bounds.tls).await;
+            let (tls, info) =
+                outcome.map_err(|error| NetError { phase: Phase::Tunnel, party: Party::Proxy, ..error })?;
+            if info.verified.is_err() {
+                let text = format!("TLS with the forward proxy {}: {}", via.host, info.verdict);
+                return Err(NetError::new(Phase::Tunnel, ErrorKind::Other, Party::Proxy, text));
+            }
+            stream = Box::new(tls);
+        }
+        let bound = self.bounds.tunnel;
+        if via.scheme == ViaScheme::Socks5 {
+            let credentials = via.credentials.as_ref().map(|(user, password)| (user.as_str(), password.as_str()));
+            let (host, port) = (self.origin.host.as_str(), self.origin.port);
+            socks::connect(&mut stream, host, port, credentials, bound).await.0?;
+        } else if self.origin.https {
+            let host = &self.origin.host;
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            let target = format!("{host}:{}", self.origin.port);
+            tunnel::connect(&mut stream, &target, via.authorization().as_deref(), bound).await.0?;
+        }
+        Ok(stream)
+    }
+}
+
+async fn one_by_one(addresses: &[SocketAddr], bound: Duration) -> Result<(TcpStream, SocketAddr), NetError> {
+    let mut failed = None;
+    for address in addresses {
+        match dial(*address, bound).await.0 {
+            Ok(stream) => return Ok((stream, *address)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| {
+        NetError::new(Phase::Connect, ErrorKind::Other, Party::Goferry, "there is no address to connect to")
+    }))
+}
+
+/// Has the kernel give up a connection whose path went dead: tcp(7), `TCP_USER_TIMEOUT` and keep-alives.
+fn harden(socket: &TcpStream) {
+    let socket = socket2::SockRef::from(socket);
+    let keepalive = socket2::TcpKeepalive::new().with_time(USER_TIMEOUT);
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
+    let keepalive = keepalive.with_interval(USER_TIMEOUT / 3);
+    // Each is a help, none is needed: a system without one of them still has the pool's own PINGs and bounds.
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}

@@ -1,0 +1,365 @@
+//! One connection of the pool: opening it, sending a request on it, and what its errors mean.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Uri, Version, header};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::monitor;
+use super::response::{Body, Inbound, Response};
+use super::slots::{Back, Shared};
+use super::{Ask, Cause, Class, Failure, Inner};
+use crate::connect::{Connected, Connector};
+use crate::error::{ErrorKind, NetError, Party, Phase};
+use crate::h2::USER_AGENT;
+use crate::io::Tapped;
+use crate::timeline::{Timeline, TimelineTap};
+
+/// What one stream may have in flight: the bandwidth-delay product of 1 Gbit/s at 130 ms.
+const STREAM_WINDOW: u32 = 16 << 20;
+/// The same for the first connection as a whole.
+const FIRST_WINDOW: u32 = 32 << 20;
+/// And for each further one: they exist because one flow carries little.
+const FURTHER_WINDOW: u32 = 8 << 20;
+const MAX_FRAME: u32 = 64 << 10;
+const MAX_HEADERS: u32 = 64 << 10;
+
+pub(super) type Http1 = hyper::client::conn::http1::SendRequest<http_body_util::Empty<Bytes>>;
+
+/// How requests are sent on a connection.
+pub(super) enum Sender {
+    Http2(h2::client::SendRequest<Bytes>),
+    /// `None` while a request is on it.
+    Http1(Option<Http1>),
+}
+
+/// The same, for one request.
+enum Handle {
+    Http2(h2::client::SendRequest<Bytes>),
+    Http1(Option<Http1>),
+}
+
+impl Sender {
+    pub(super) fn for_lease(&mut self) -> LeaseSender {
+        LeaseSender(match self {
+            Sender::Http2(sender) => Handle::Http2(sender.clone()),
+            Sender::Http1(sender) => Handle::Http1(sender.take()),
+        })
+    }
+}
+
+/// What a lease sends with.
+pub(super) struct LeaseSender(Handle);
+
+/// The right to one request on a connection; given back when dropped.
+pub(super) struct Lease {
+    back: Back,
+    pub(super) shared: Arc<Shared>,
+    sender: Handle,
+    class: Class,
+    /// Bytes still expected.
+    left: AtomicU64,
+    reusable: Option<Http1>,
+}
+
+impl Lease {
+    pub(super) fn new(back: Back, shared: Arc<Shared>, sender: LeaseSender, class: Class, expect: u64) -> Lease {
+        let left = AtomicU64::new(if class == Class::Large { expect } else { 0 });
+        Lease { back, shared, sender: sender.0, class, left, reusable: None }
+    }
+
+    fn number(&self) -> u32 {
+        self.shared.timeline.number()
+    }
+
+    /// The answer will have so many bytes.
+    fn expect(&self, bytes: u64) {
+        if self.class == Class::Large {
+            let old = self.left.swap(bytes, Ordering::Relaxed);
+            if bytes >= old {
+                self.shared.outstanding.fetch_add(bytes - old, Ordering::Relaxed);
+            } else {
+                self.took(old - bytes);
+            }
+            if let Some(inner) = self.back.upgrade() {
+                inner.lock().learn_size(bytes);
+            }
+        }
+    }
+
+    /// So many bytes of it came.
+    pub(super) fn received(&self, bytes: u64) {
+        if self.class == Class::Large {
+            let left = self.left.load(Ordering::Relaxed);
+            let taken = bytes.min(left);
+            self.left.store(left - taken, Ordering::Relaxed);
+            self.took(taken);
+            if let Some(inner) = self.back.upgrade() {
+                Inner::pump(&inner, false);
+            }
+        }
+    }
+
+    fn took(&self, bytes: u64) {
+        let _ = self
+            .shared
+            .outstanding
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| Some(old.saturating_sub(bytes)));
+    }
+
+    /// The answer was read to its end: an HTTP/1.1 connection can be used again.
+    pub(super) fn complete(&mut self) {
+        if let Handle::Http1(sender) = &mut self.sender {
+            self.reusable = sender.take().filter(|sender| !sender.is_closed());
+        }
+    }
+
+    /// What ended the connection where something is known, for an error that only says that it ended.
+    pub(super) fn failure(&self, error: Failure) -> Failure {
+        if self.shared.dead.load(Ordering::Relaxed) && error.cause == Cause::Lost {
+            let why = self.shared.timeline.snapshot().closed.unwrap_or_default();
+            let cause =
+                if why.starts_with("dead") || why.starts_with("no SETTINGS") { Cause::Dead } else { Cause::Lost };
+            let error = NetError { detail: format!("{}: {why}", error.error.detail), ..error.error };
+            return Failure { cause, error, connection: self.number() };
+        }
+        error
+    }
+
+    pub(super) fn fail(&self, cause: Cause, kind: ErrorKind, phase: Phase, text: String) -> Failure {
+        Failure { cause, error: NetError::new(phase, kind, Party::Upstream, text), connection: self.number() }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.took(self.left.load(Ordering::Relaxed));
+        let Some(inner) = self.back.upgrade() else { return };
+        inner.lock().release(self.number(), self.class, inner.born.elapsed(), self.reusable.take());
+        Inner::pump(&inner, false);
+    }
+}
+
+pub(super) fn lost(connection: u32, text: &str) -> Failure {
+    let error = NetError::new(Phase::Http2, ErrorKind::Closed, Party::Goferry, text);
+    Failure { cause: Cause::Lost, error, connection }
+}
+
+/// Opens a connection and hands it to the pool.
+pub(super) async fn open(inner: Arc<Inner>, number: u32) {
+    let timeline = Timeline::new(number);
+    let http1_only = inner.lock().http1_only;
+    let outcome = match inner.connector.connect(http1_only).await {
+        Ok(connected) => establish(&inner, &timeline, connected).await,
+        Err(error) => {
+            let refused = http1_only && matches!(error.kind, ErrorKind::Alert(_));
+            if refused && inner.lock().http1_refused(inner.born.elapsed()) {
+                let again = inner.connector.connect(false).await;
+                match again {
+                    Ok(connected) => establish(&inner, &timeline, connected).await,
+                    Err(error) => Err(error),
+                }
+            } else {
+                Err(error)
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        let failure = Failure { cause: Cause::Dial, error, connection: number };
+        let told = inner.lock().dial_failed(&failure, inner.born.elapsed());
+        for (sender, failure) in told {
+            let _ = sender.send(Err(failure));
+        }
+    }
+    Inner::pump(&inner, false);
+}
+
+async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Connected) -> Result<(), NetError> {
+    let http2 = connected.http2;
+    timeline.opened(connected.address, http2, connected.watch, &connected.phases);
+    let tap = Arc::new(Mutex::new(TimelineTap::new(Arc::clone(timeline), http2)));
+    let stream = Tapped::new(connected.stream, tap);
+    let shared = Shared::new(Arc::clone(timeline));
+    let number = timeline.number();
+    let back = Arc::downgrade(inner);
+    let over = move |why: String| {
+        let back = Back::clone(&back);
+        async move {
+            if let Some(inner) = back.upgrade() {
+                inner.lock().end(number, &why, inner.born.elapsed());
+                Inner::pump(&inner, false);
+            }
+        }
+    };
+    let (sender, task) = if http2 {
+        let window = if number == 1 { FIRST_WINDOW } else { FURTHER_WINDOW };
+        let handshake = h2::client::Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW.min(window))
+            .initial_connection_window_size(window)
+            .max_frame_size(MAX_FRAME)
+            .max_header_list_size(MAX_HEADERS)
+            .initial_max_send_streams(super::slots::BEFORE_SETTINGS)
+            .max_concurrent_reset_streams(1024)
+            .handshake::<_, Bytes>(stream)
+            .await;
+        let (sender, mut connection) = handshake
+            .map_err(|error| NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, error.to_string()))?;
+        let ping = connection.ping_pong();
+        monitor::watch_http2(Arc::downgrade(inner), Arc::clone(&shared), ping, inner.config);
+        let task = tokio::spawn(async move {
+            let why = match connection.await {
+                Ok(()) => "closed by the peer".to_owned(),
+                Err(error) if error.is_io() => format!("lost: {error}"),
+                Err(error) if error.is_go_away() && error.is_remote() => {
+                    format!("GOAWAY {}", reason(error.reason()))
+                }
+                Err(error) => format!("protocol error: {error}"),
+            };
+            over(why).await;
+        });
+        (Sender::Http2(sender), task)
+    } else {
+        let handshake = hyper::client::conn::http1::Builder::new()
+            .max_headers(100)
+            .handshake::<_, http_body_util::Empty<Bytes>>(TokioIo::new(stream))
+            .await;
+        let (sender, connection) = handshake
+            .map_err(|error| NetError::new(Phase::Http1, ErrorKind::Protocol, Party::Upstream, error.to_string()))?;
+        let task = tokio::spawn(async move {
+            let why = match connection.await {
+                Ok(()) => "closed by the peer".to_owned(),
+                Err(error) => format!("lost: {error}"),
+            };
+            over(why).await;
+        });
+        (Sender::Http1(Some(sender)), task)
+    };
+    let mut slots = inner.lock();
+    slots.add(shared, sender, inner.born.elapsed());
+    slots.set_abort(number, task.abort_handle());
+    if !slots.ticking {
+        slots.ticking = true;
+        monitor::tick(Arc::downgrade(inner));
+    }
+    Ok(())
+}
+
+/// Sends a request on a lease and awaits the head of its answer.
+pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> Result<Response, Failure> {
+    let http2 = matches!(lease.sender, Handle::Http2(_));
+    let request = request(ask, connector, http2)
+        .map_err(|text| lease.fail(Cause::Protocol, ErrorKind::Other, Phase::Http2, text))?;
+    let phase = if http2 { Phase::Http2 } else { Phase::Http1 };
+    let bound = ask.head_bound;
+    let answered = match timeout(bound, head(&mut lease, request)).await {
+        Ok(answered) => answered,
+        Err(_) => {
+            let text = format!("no answer within {:.0} s although the connection lives", bound.as_secs_f64());
+            return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
+        }
+    };
+    let (status, headers, inbound) = answered.map_err(|failure| lease.failure(failure))?;
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if let Some(length) = length {
+        lease.expect(length);
+    }
+    let body = Body::new(inbound, lease, ask.pause_bound, length);
+    Ok(Response { status, headers, length, body, http2 })
+}
+
+type Head = (u16, http::HeaderMap, Inbound);
+
+async fn head(lease: &mut Lease, request: Request<()>) -> Result<Head, Failure> {
+    let number = lease.number();
+    match &mut lease.sender {
+        Handle::Http2(sender) => {
+            let sender = sender.clone();
+            let mut sender = sender.ready().await.map_err(|error| http2_failure(&error, number))?;
+            let (answer, _) = sender.send_request(request, true).map_err(|error| http2_failure(&error, number))?;
+            let response = answer.await.map_err(|error| http2_failure(&error, number))?;
+            let (head, body) = response.into_parts();
+            Ok((head.status.as_u16(), head.headers, Inbound::Http2(body)))
+        }
+        Handle::Http1(sender) => {
+            let Some(sender) = sender else { return Err(lost(number, "the connection is at work")) };
+            let fail = |error: &hyper::Error| http1_failure(error, number);
+            sender.ready().await.map_err(|error| fail(&error))?;
+            let request = request.map(|()| http_body_util::Empty::new());
+            let response = sender.send_request(request).await.map_err(|error| fail(&error))?;
+            let (head, body) = response.into_parts();
+            Ok((head.status.as_u16(), head.headers, Inbound::Http1(body)))
+        }
+    }
+}
+
+fn request(ask: &Ask, connector: &Connector, http2: bool) -> Result<Request<()>, String> {
+    let origin = connector.origin();
+    let authority = origin.authority();
+    let via = connector.absolute_via();
+    let uri = if http2 || via.is_some() {
+        format!("{}://{authority}{}", origin.scheme(), ask.target)
+    } else {
+        ask.target.clone()
+    };
+    let uri: Uri = uri.parse().map_err(|error| format!("{uri} is no request target: {error}"))?;
+    let mut request = Request::new(());
+    *request.uri_mut() = uri;
+    *request.version_mut() = if http2 { Version::HTTP_2 } else { Version::HTTP_11 };
+    let headers = request.headers_mut();
+    headers.extend(ask.headers.clone());
+    headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
+    if !http2 {
+        let host = HeaderValue::from_str(&authority).map_err(|error| format!("{authority} is no host: {error}"))?;
+        headers.insert(header::HOST, host);
+        if let Some(authorization) = via.and_then(crate::connect::Via::authorization) {
+            let mut value = HeaderValue::from_str(&authorization).map_err(|error| error.to_string())?;
+            value.set_sensitive(true);
+            headers.insert(header::PROXY_AUTHORIZATION, value);
+        }
+    }
+    Ok(request)
+}
+
+/// What an error of HTTP/2 means for the request.
+pub(super) fn http2_failure(error: &h2::Error, connection: u32) -> Failure {
+    let code = reason(error.reason());
+    let (cause, kind, party) = if error.is_go_away() && error.is_remote() {
+        (Cause::GoAway(code), ErrorKind::Closed, Party::Upstream)
+    } else if error.is_reset() && error.is_remote() {
+        let cause =
+            if error.reason() == Some(h2::Reason::REFUSED_STREAM) { Cause::Refused } else { Cause::Reset(code) };
+        (cause, ErrorKind::Reset, Party::Upstream)
+    } else if error.is_io() {
+        (Cause::Lost, ErrorKind::Closed, Party::Network)
+    } else if error.reason().is_some() {
+        (Cause::Protocol, ErrorKind::Protocol, Party::Upstream)
+    } else {
+        (Cause::Lost, ErrorKind::Closed, Party::Network)
+    };
+    Failure { cause, error: NetError::new(Phase::Http2, kind, party, error.to_string()), connection }
+}
+
+pub(super) fn http1_failure(error: &hyper::Error, connection: u32) -> Failure {
+    let (cause, kind) = if error.is_parse() {
+        (Cause::Protocol, ErrorKind::Protocol)
+    } else if error.is_incomplete_message() {
+        (Cause::Lost, ErrorKind::Closed)
+    } else {
+        (Cause::Lost, ErrorKind::Reset)
+    };
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    let error = NetError::new(Phase::Http1, kind, Party::Network, format!("{error}{source}"));
+    Failure { cause, error, connection }
+}
+
+fn reason(reason: Option<h2::Reason>) -> String {
+    reason.map_or_else(String::new, |reason| goferry_wire::h2::ErrorCode::from(u32::from(reason)).to_string())
+}
+
+/// How long to wait at most for the pool to say that a connection is over, once its streams fail.
+pub(super) const GRACE: Duration = Duration::from_millis(20);

@@ -1,0 +1,345 @@
+//! When one flow is the limit: the rule by which a pool opens more connections and keeps or drops them.
+//!
+//! Pure: readings in, decisions out. docs/pool.md describes it with what it does on each link.
+//!
+//! A shared HTTP/2 connection is one congestion window. With loss and a CUBIC or Reno sender each loss takes a part
+//! of it, and the flow stays below what the path gives (about 1.2 x MSS / (RTT x sqrt(loss)), Mathis et al. 1997).
+//! The receiver cannot see the sender's retransmits. It sees segments that arrive out of order (`tcpi_rcv_ooopack`)
+//! and its own goodput. Neither proves that more flows would carry more, so the proof is a trial: open more, and keep
+//! them only if the sum grew.
+
+use std::time::Duration;
+
+/// A trial is kept when the sum grew by this factor.
+const GREW: f64 = 1.1;
+/// Flows that lose and carry less than this part of the best sum ever seen are not at the path's limit.
+const BELOW_BEST: f64 = 0.8;
+/// Least work left, in seconds at the present rate, that a trial is worth: loss was seen.
+const WORTH_LOSSY: f64 = 0.35;
+/// The same where nothing but a flat rate speaks for a trial.
+const WORTH_FLAT: f64 = 2.0;
+/// First pause after a trial that failed; it doubles with each.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The counters of one connection at a tick.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// The connection's number.
+    pub number: u32,
+    /// Bytes that arrived so far.
+    pub bytes: u64,
+    /// Segments out of order so far.
+    pub out_of_order: u32,
+    /// Whether it takes no more requests.
+    pub draining: bool,
+    /// Since its first byte arrived.
+    pub flowing: Option<Duration>,
+}
+
+/// All that a decision needs.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// Since the pool began.
+    pub now: Duration,
+    /// Round trip to the one who answers.
+    pub round_trip: Duration,
+    /// The open connections.
+    pub flows: Vec<Flow>,
+    /// Connections being opened.
+    pub dialling: usize,
+    /// Bytes that requests in flight and waiting are expected to bring.
+    pub backlog: u64,
+    /// Whether requests wait although no connection may take more streams.
+    pub streams_exhausted: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing.
+    Stay,
+    /// Open so many more; the text says why.
+    Open(usize, String),
+    /// Give these connections no more requests; the text says why.
+    Drop(Vec<u32>, String),
+    /// The trial's connections stay; the text says why.
+    Keep(String),
+}
+
+/// The rule's memory.
+#[derive(Clone, Debug)]
+pub struct Growth {
+    cap: usize,
+    /// Sums of bytes and of out-of-order segments at past ticks, oldest first.
+    past: Vec<(Duration, u64, u32)>,
+    seen: Vec<(u32, u64, u32)>,
+    bytes: u64,
+    out_of_order: u32,
+    best: f64,
+    trial: Option<Trial>,
+    next_trial: Duration,
+    pause: Duration,
+    lossy: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Trial {
+    started: Duration,
+    before: f64,
+    old: Vec<u32>,
+}
+
+impl Growth {
+    /// No connections beyond `cap`.
+    #[must_use]
+    pub fn new(cap: usize) -> Growth {
+        Growth {
+            cap,
+            past: Vec::new(),
+            seen: Vec::new(),
+            bytes: 0,
+            out_of_order: 0,
+            best: 0.0,
+            trial: None,
+            next_trial: Duration::ZERO,
+            pause: PAUSE,
+            lossy: false,
+        }
+    }
+
+    /// Bytes a second over the last `window`.
+    fn rate(&self, now: Duration, window: Duration) -> Option<f64> {
+        let from = now.checked_sub(window)?;
+        let (at, bytes, _) = self.past.iter().rev().find(|(at, ..)| *at <= from)?;
+        let seconds = (now - *at).as_secs_f64();
+        Some((self.bytes - bytes) as f64 / seconds.max(1e-6))
+    }
+
+    /// Ticks within the last `window` in which segments arrived out of order: one for each loss, or a little fewer.
+    fn losses(&self, now: Duration, window: Duration) -> usize {
+        let from = now.saturating_sub(window);
+        let recent: Vec<u32> = self.past.iter().filter(|(at, ..)| *at >= from).map(|(.., ooo)| *ooo).collect();
+        recent.windows(2).filter(|pair| pair[1] > pair[0]).count()
+    }
+
+    /// Bytes a second at present, over four round trips.
+    #[must_use]
+    pub fn present_rate(&self) -> Option<f64> {
+        let (now, ..) = self.past.last()?;
+        let (first, bytes, _) = &self.past[self.past.len().saturating_sub(8)];
+        let seconds = (*now - *first).as_secs_f64();
+        (seconds > 0.0).then(|| (self.bytes - bytes) as f64 / seconds)
+    }
+
+    /// Judges one tick. Ticks come about once a round trip, and at least every 100 ms.
+    pub fn tick(&mut self, tick: &Tick) -> Decision {
+        self.take(tick);
+        let window = (tick.round_trip * 4).max(Duration::from_millis(120));
+        let Some(rate) = self.rate(tick.now, window) else { return Decision::Stay };
+        self.best = self.best.max(rate);
+        let losses = self.losses(tick.now, window * 2);
+        if losses > 0 {
+            self.lossy = true;
+        }
+        if self.trial.is_some() {
+            return self.judge(tick, rate, window);
+        }
+        let usable = tick.flows.iter().filter(|flow| !flow.draining).count();
+        if usable == 0 || tick.dialling > 0 || usable >= self.cap || tick.now < self.next_trial {
+            return Decision::Stay;
+        }
+        let left = tick.backlog as f64 / rate.max(1.0);
+        let round_trip = tick.round_trip.as_secs_f64();
+        let before = self.rate(tick.now - window.min(tick.now), window);
+        let flat = before.is_some_and(|before| rate <= before * 1.1);
+        let more = if losses >= 1 && left > WORTH_LOSSY.max(round_trip * 6.0) && self.is_below(losses, rate, window) {
+            // Each flow loses on its own: with frequent losses one more flow is far too few.
+            let factor = if losses >= 2 { 4 } else { 2 };
+            Some((factor, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
+        } else if tick.streams_exhausted && left > WORTH_LOSSY {
+            Some((2, "the server's stream limit is reached and requests wait".to_owned()))
+        } else if flat && round_trip > 0.002 && left > WORTH_FLAT {
+            Some((2, "the rate no longer grows".to_owned()))
+        } else {
+            None
+        };
+        let Some((factor, why)) = more else { return Decision::Stay };
+        let open = (usable * factor).min(self.cap) - usable;
+        self.trial =
+            Some(Trial { started: tick.now, before: rate, old: tick.flows.iter().map(|flow| flow.number).collect() });
+        Decision::Open(open, format!("{why}; {} with {usable}", megabits(rate)))
+    }
+
+    /// Losses alone say little: a flow that fills the link overflows its queue too. They count where the rate is below
+    /// the best that was seen, or where there are many.
+    fn is_below(&self, losses: usize, rate: f64, _window: Duration) -> bool {
+        losses >= 2 || rate < self.best * BELOW_BEST || self.best <= rate
+    }
+
+    fn take(&mut self, tick: &Tick) {
+        for flow in &tick.flows {
+            let index = self.seen.iter().position(|(number, ..)| *number == flow.number);
+            let (old_bytes, old_ooo) = index.map_or((0, 0), |index| (self.seen[index].1, self.seen[index].2));
+            self.bytes += flow.bytes.saturating_sub(old_bytes);
+            self.out_of_order = self.out_of_order.wrapping_add(flow.out_of_order.saturating_sub(old_ooo));
+            match index {
+                Some(index) => self.seen[index] = (flow.number, flow.bytes, flow.out_of_order),
+                None => self.seen.push((flow.number, flow.bytes, flow.out_of_order)),
+            }
+        }
+        self.seen.retain(|(number, ..)| tick.flows.iter().any(|flow| flow.number == *number));
+        self.past.push((tick.now, self.bytes, self.out_of_order));
+        if self.past.len() > 512 {
+            self.past.drain(..256);
+        }
+    }
+
+    fn judge(&mut self, tick: &Tick, rate: f64, window: Duration) -> Decision {
+        let Some(trial) = &self.trial else { return Decision::Stay };
+        let new: Vec<&Flow> = tick.flows.iter().filter(|flow| !trial.old.contains(&flow.number)).collect();
+        let need = (tick.round_trip * 6).max(Duration::from_millis(200));
+        let ready = !new.is_empty()
+            && tick.dialling == 0
+            && new.iter().all(|flow| flow.draining || flow.flowing.is_some_and(|since| since >= need));
+        let waited = tick.now.saturating_sub(trial.started);
+        if !ready && waited < Duration::from_secs(6).max(tick.round_trip * 20) {
+            return Decision::Stay;
+        }
+        let before = trial.before;
+        let numbers: Vec<u32> = new.iter().filter(|flow| !flow.draining).map(|flow| flow.number).collect();
+        // A single window is noisy where the flows are few and lose: the better of the last two.
+        let earlier = self.rate(tick.now, window * 2).unwrap_or(rate);
+        let after = rate.max(earlier);
+        let grew = after >= before * GREW;
+        // The old rate may have been a burst that cannot last: below the best ever seen, losing, there is room.
+        let room = self.losses(tick.now, window * 2) > 0 && after < self.best * BELOW_BEST;
+        self.trial = None;
+        if !numbers.is_empty() && (grew || room) {
+            self.pause = PAUSE;
+            self.next_trial = tick.now;
+            let text = if grew { "the sum grew" } else { "still below what the path gave before" };
+            return Decision::Keep(format!("{text}: {} before, {} with them", megabits(before), megabits(after)));
+        }
+        self.next_trial = tick.now + self.pause;
+        self.pause *= 2;
+        Decision::Drop(
+            numbers,
+            format!("the sum did not grow: {} before, {} with them", megabits(before), megabits(after)),
+        )
+    }
+
+    /// Whether losses were ever seen.
+    #[must_use]
+    pub fn is_lossy(&self) -> bool {
+        self.lossy
+    }
+}
+
+fn megabits(bytes_a_second: f64) -> String {
+    format!("{:.1} Mbit/s", bytes_a_second * 8.0 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays a path: each flow carries at most `flow` bytes a second, all together at most `path`.
+    fn play(cap: usize, flow: f64, path: f64, losing: bool, seconds: u64) -> (usize, Vec<Decision>) {
+        let mut growth = Growth::new(cap);
+        let step = Duration::from_millis(50);
+        let mut flows: Vec<(u32, f64, u32, Duration)> = vec![(1, 0.0, 0, Duration::ZERO)];
+        let mut next = 2;
+        let mut decisions = Vec::new();
+        for n in 1..(seconds * 20) {
+            let now = step * u32::try_from(n).unwrap();
+            let each = flow.min(path / flows.len() as f64);
+            for (number, bytes, ooo, _) in &mut flows {
+                *bytes += each * step.as_secs_f64();
+                // The loss comes with a flow's own period, not with all at once.
+                if losing && (n + u64::from(*number) * 3) % 8 == 0 {
+                    *ooo += 5;
+                }
+            }
+            let tick = Tick {
+                now,
+                round_trip: step,
+                flows: flows
+                    .iter()
+                    .map(|(number, bytes, ooo, since)| Flow {
+                        number: *number,
+                        bytes: *bytes as u64,
+                        out_of_order: *ooo,
+                        draining: false,
+                        flowing: Some(now - *since),
+                    })
+                    .collect(),
+                dialling: 0,
+                backlog: 1 << 30,
+                streams_exhausted: false,
+            };
+            match growth.tick(&tick) {
+                Decision::Open(count, why) => {
+                    for _ in 0..count {
+                        flows.push((next, 0.0, 0, now));
+                        next += 1;
+                    }
+                    decisions.push(Decision::Open(count, why));
+                }
+                Decision::Drop(numbers, why) => {
+                    flows.retain(|(number, ..)| !numbers.contains(number));
+                    decisions.push(Decision::Drop(numbers, why));
+                }
+                Decision::Stay => {}
+                other => decisions.push(other),
+            }
+        }
+        (flows.len(), decisions)
+    }
+
+    #[test]
+    fn flows_that_lose_below_the_path_grow_to_what_it_gives() {
+        let (flows, decisions) = play(16, 375_000.0, 25_000_000.0, true, 5);
+        assert_eq!(flows, 16, "{decisions:?}");
+    }
+
+    #[test]
+    fn a_full_path_keeps_one_flow() {
+        let (flows, decisions) = play(16, 50_000_000.0, 25_000_000.0, true, 10);
+        assert_eq!(flows, 1, "{decisions:?}");
+        assert!(decisions.len() <= 6, "trials are paused more and more: {decisions:?}");
+    }
+
+    #[test]
+    fn a_window_limited_flow_gets_company_without_any_loss() {
+        let (flows, decisions) = play(16, 2_000_000.0, 10_000_000.0, false, 10);
+        assert!((4..=8).contains(&flows), "{flows} {decisions:?}");
+    }
+
+    #[test]
+    fn the_cap_holds() {
+        assert!(play(3, 375_000.0, 25_000_000.0, true, 5).0 <= 3);
+        assert_eq!(play(1, 375_000.0, 25_000_000.0, true, 5).0, 1);
+    }
+
+    #[test]
+    fn little_work_is_not_worth_a_trial() {
+        let mut growth = Growth::new(16);
+        for n in 1..40u32 {
+            let tick = Tick {
+                now: Duration::from_millis(50) * n,
+                round_trip: Duration::from_millis(50),
+                flows: vec![Flow {
+                    number: 1,
+                    bytes: u64::from(n) * 20_000,
+                    out_of_order: n,
+                    draining: false,
+                    flowing: Some(Duration::from_millis(50) * n),
+                }],
+                dialling: 0,
+                backlog: 50_000,
+                streams_exhausted: false,
+            };
+            assert_eq!(growth.tick(&tick), Decision::Stay);
+        }
+    }
+}

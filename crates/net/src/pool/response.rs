@@ -1,0 +1,156 @@
+//! An answer whose body is read as it comes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use super::connection::{GRACE, Lease, http1_failure, http2_failure};
+use super::{Cause, Failure};
+use crate::error::{ErrorKind, Phase};
+
+/// The head of an answer, and its body to come.
+pub struct Response {
+    /// Status.
+    pub status: u16,
+    /// Header fields, at most 64 KiB of them.
+    pub headers: HeaderMap,
+    /// Content-Length.
+    pub length: Option<u64>,
+    /// Whether it came over HTTP/2.
+    pub http2: bool,
+    /// The body. Dropping it before its end cancels the stream, or closes an HTTP/1.1 connection.
+    pub body: Body,
+}
+
+impl Response {
+    /// The first value of a header field, where it is ASCII.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+pub(super) enum Inbound {
+    Http2(h2::RecvStream),
+    Http1(hyper::body::Incoming),
+}
+
+/// A body as it comes.
+pub struct Body {
+    inbound: Inbound,
+    lease: Option<Lease>,
+    pause: Duration,
+    left: Option<u64>,
+    connection: u32,
+}
+
+impl Body {
+    pub(super) fn new(inbound: Inbound, lease: Lease, pause: Duration, length: Option<u64>) -> Body {
+        let connection = lease.shared.timeline.number();
+        Body { inbound, lease: Some(lease), pause, left: length, connection }
+    }
+
+    /// The connection's number.
+    #[must_use]
+    pub fn connection(&self) -> u32 {
+        self.connection
+    }
+
+    /// Notes on the connection's timeline that this request is sent again.
+    pub fn note_retry(&self, why: &str) {
+        if let Some(lease) = &self.lease {
+            lease.shared.timeline.note(crate::timeline::Event::Retry { why: why.to_owned() });
+        }
+    }
+
+    /// The next bytes; `None` at the end, which is checked against Content-Length.
+    ///
+    /// # Errors
+    /// See [`Cause`].
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Failure> {
+        let Some(lease) = &self.lease else { return Ok(None) };
+        let number = self.connection;
+        let phase = if matches!(self.inbound, Inbound::Http2(_)) { Phase::Http2 } else { Phase::Http1 };
+        let next = async {
+            match &mut self.inbound {
+                Inbound::Http2(stream) => match stream.data().await {
+                    Some(Ok(data)) => {
+                        // What is taken is written to disk at once: the window opens again right away.
+                        let _ = stream.flow_control().release_capacity(data.len());
+                        Ok(Some(data))
+                    }
+                    Some(Err(error)) => Err(http2_failure(&error, number)),
+                    None => Ok(None),
+                },
+                Inbound::Http1(body) => loop {
+                    match body.frame().await {
+                        Some(Ok(frame)) => {
+                            if let Ok(data) = frame.into_data() {
+                                break Ok(Some(data));
+                            }
+                        }
+                        Some(Err(error)) => break Err(http1_failure(&error, number)),
+                        None => break Ok(None),
+                    }
+                },
+            }
+        };
+        let outcome = match timeout(self.pause, next).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let text = format!("the answer stopped: nothing for {:.0} s", self.pause.as_secs_f64());
+                return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
+            }
+        };
+        match outcome {
+            Ok(Some(data)) => {
+                lease.received(data.len() as u64);
+                if let Some(left) = &mut self.left {
+                    // More than announced is an error of HTTP/2 that its library finds.
+                    *left = left.saturating_sub(data.len() as u64);
+                }
+                Ok(Some(data))
+            }
+            Ok(None) => {
+                if let Some(left) = self.left.filter(|left| *left > 0) {
+                    let text = format!("the answer ended {left} bytes before its Content-Length");
+                    return Err(lease.fail(Cause::Lost, ErrorKind::Closed, phase, text));
+                }
+                if let Some(mut lease) = self.lease.take() {
+                    lease.complete();
+                }
+                Ok(None)
+            }
+            Err(failure) => {
+                if failure.cause == Cause::Lost {
+                    // The connection's own task knows more; it is about to say so.
+                    tokio::time::sleep(GRACE).await;
+                }
+                Err(lease.failure(failure))
+            }
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// See [`Cause`]; [`ErrorKind::TooLarge`] past `limit` bytes.
+    pub async fn collect(mut self, limit: usize) -> Result<Bytes, Failure> {
+        let mut all = Vec::new();
+        while let Some(data) = self.chunk().await? {
+            if all.len() + data.len() > limit {
+                let text = format!("the answer has more than {limit} bytes");
+                let lease = self.lease.as_ref();
+                let error =
+                    crate::error::NetError::new(Phase::Http2, ErrorKind::TooLarge, crate::error::Party::Upstream, text);
+                let connection = lease.map_or(0, |lease| lease.shared.timeline.number());
+                return Err(Failure { cause: Cause::Protocol, error, connection });
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok(all.into())
+    }
+}

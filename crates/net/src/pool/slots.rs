@@ -1,0 +1,581 @@
+//! Who waits and which connection has room: the pool's state, without any waiting or I/O of its own.
+
+use std::cmp::Ordering as Order;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::connection::{Http1, Lease, Sender};
+use super::growth::{Decision, Flow, Growth, Tick};
+use super::{Ask, Class, Decided, Failure, Inner, PoolConfig, Summary};
+use crate::timeline::{Event, Timeline};
+
+/// Streams on a connection before the server's SETTINGS came: few, since a low limit would refuse the surplus.
+pub(super) const BEFORE_SETTINGS: usize = 32;
+/// What a large answer is assumed to have before its Content-Length is known.
+const UNKNOWN: u64 = 64 << 10;
+/// A connection is given large files until so many bytes are outstanding, whatever its rate.
+const FLOOR: u64 = 256 << 10;
+/// The same where several connections share the work.
+const FLOOR_SHARED: u64 = 96 << 10;
+const CEILING: u64 = 64 << 20;
+/// Decisions and ended connections that are remembered.
+const KEPT: usize = 64;
+/// Requests after which a server is expected to send GOAWAY where it has not shown its own limit: nginx's default
+/// (`keepalive_requests`).
+const LIKELY_LIMIT: u64 = 1000;
+
+/// A request that waits.
+pub(super) struct Ticket {
+    class: Class,
+    rank: u64,
+    expect: u64,
+    sender: oneshot::Sender<Result<Lease, Failure>>,
+}
+
+impl Ticket {
+    pub(super) fn new(ask: &Ask, sender: oneshot::Sender<Result<Lease, Failure>>) -> Ticket {
+        let expect = ask.expect.unwrap_or(if ask.class == Class::Large { UNKNOWN } else { 1024 });
+        Ticket { class: ask.class, rank: ask.rank, expect, sender }
+    }
+}
+
+/// In a heap: the highest rank first, then who came first.
+struct Queued(Ticket, u64);
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Order::Equal
+    }
+}
+impl Eq for Queued {}
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<Order> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> Order {
+        self.0.rank.cmp(&other.0.rank).then(other.1.cmp(&self.1))
+    }
+}
+
+/// What a connection and the requests on it share.
+pub(super) struct Shared {
+    pub(super) timeline: Arc<Timeline>,
+    /// Bytes that the large requests on it are still expected to bring.
+    pub(super) outstanding: AtomicU64,
+    /// How many bytes may be outstanding before it is given another large request.
+    room: AtomicU64,
+    pub(super) dead: AtomicBool,
+}
+
+pub(super) struct Slot {
+    pub(super) shared: Arc<Shared>,
+    sender: Sender,
+    in_flight: usize,
+    large: usize,
+    draining: bool,
+    /// Kept warm for when another one ends.
+    standby: bool,
+    last_bytes: u64,
+    last_tick: Duration,
+    idle_since: Option<Duration>,
+    pub(super) abort: Option<tokio::task::AbortHandle>,
+}
+
+pub(super) struct Slots {
+    config: PoolConfig,
+    slots: Vec<Slot>,
+    small: BinaryHeap<Queued>,
+    large: BinaryHeap<Queued>,
+    arrivals: u64,
+    dialling: usize,
+    target: usize,
+    https: bool,
+    protocol: &'static str,
+    pub(super) http1_only: bool,
+    http1_impossible: bool,
+    pub(super) growth: Growth,
+    pub(super) ticking: bool,
+    opened: u64,
+    most: usize,
+    known_size: (u64, u64),
+    request_limit: Option<u64>,
+    ended: BTreeMap<String, u64>,
+    gone: VecDeque<Arc<Timeline>>,
+    gone_sums: (u64, u64, u64, u64),
+    round_trip: Option<Duration>,
+    decisions: VecDeque<Decided>,
+}
+
+impl Slots {
+    pub(super) fn new(config: &PoolConfig, https: bool) -> Slots {
+        Slots {
+            config: *config,
+            slots: Vec::new(),
+            small: BinaryHeap::new(),
+            large: BinaryHeap::new(),
+            arrivals: 0,
+            dialling: 0,
+            target: 1,
+            https,
+            protocol: "",
+            http1_only: config.http1_only || !https,
+            http1_impossible: false,
+            growth: Growth::new(config.max_connections),
+            ticking: false,
+            opened: 0,
+            most: 0,
+            known_size: (0, 0),
+            request_limit: None,
+            ended: BTreeMap::new(),
+            gone: VecDeque::new(),
+            gone_sums: (0, 0, 0, 0),
+            round_trip: None,
+            decisions: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn wait(&mut self, ticket: Ticket) {
+        self.arrivals += 1;
+        let queue = if ticket.class == Class::Large { &mut self.large } else { &mut self.small };
+        queue.push(Queued(ticket, self.arrivals));
+    }
+
+    /// Connections that take requests.
+    pub(super) fn usable(&self) -> usize {
+        self.slots.iter().filter(|slot| !slot.draining && !slot.standby).count()
+    }
+
+    /// Gives waiting requests to connections with room.
+    pub(super) fn grant(&mut self, inner: &Arc<Inner>) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Lease)> {
+        let mut granted = Vec::new();
+        self.mark_goaways(inner.born.elapsed());
+        for class in [Class::Small, Class::Large] {
+            loop {
+                let queue = if class == Class::Large { &mut self.large } else { &mut self.small };
+                let Some(first) = queue.peek() else { break };
+                if first.0.sender.is_closed() {
+                    queue.pop();
+                    continue;
+                }
+                let Some(index) = self.place(class) else { break };
+                let queue = if class == Class::Large { &mut self.large } else { &mut self.small };
+                let Some(Queued(ticket, _)) = queue.pop() else { break };
+                let expect = self.expected(&ticket);
+                let slot = &mut self.slots[index];
+                slot.in_flight += 1;
+                slot.idle_since = None;
+                if class == Class::Large {
+                    slot.large += 1;
+                    slot.shared.outstanding.fetch_add(expect, Ordering::Relaxed);
+                }
+                slot.shared.timeline.count_request();
+                let sender = slot.sender.for_lease();
+                let lease = Lease::new(Arc::downgrade(inner), Arc::clone(&slot.shared), sender, class, expect);
+                granted.push((ticket.sender, lease));
+            }
+        }
+        self.most = self.most.max(self.slots.iter().filter(|slot| slot.in_flight > 0).count());
+        granted
+    }
+
+    /// Large answers of unknown size are taken to be as the ones so far.
+    fn expected(&self, ticket: &Ticket) -> u64 {
+        match self.known_size {
+            (sum, count) if ticket.class == Class::Large && ticket.expect == UNKNOWN => {
+                sum.checked_div(count).unwrap_or(UNKNOWN)
+            }
+            _ => ticket.expect,
+        }
+    }
+
+    pub(super) fn learn_size(&mut self, bytes: u64) {
+        self.known_size = (self.known_size.0.saturating_add(bytes), self.known_size.1 + 1);
+    }
+
+    /// The connection that the next request of `class` goes to.
+    fn place(&self, class: Class) -> Option<usize> {
+        let floor = if self.usable() > 1 { FLOOR_SHARED } else { FLOOR };
+        let (small_waits, large_waits) = (!self.small.is_empty(), !self.large.is_empty());
+        let room = |slot: &&Slot| {
+            if slot.draining || slot.shared.dead.load(Ordering::Relaxed) {
+                return false;
+            }
+            let limit = self.limit(slot);
+            if slot.in_flight >= limit {
+                return false;
+            }
+            match class {
+                // Neither class may shut the other out.
+                Class::Small => !large_waits || slot.in_flight - slot.large < limit - limit / 4,
+                Class::Large => {
+                    let cap = slot.shared.room.load(Ordering::Relaxed).max(floor);
+                    (!small_waits || slot.large < limit.div_ceil(2))
+                        && (slot.shared.outstanding.load(Ordering::Relaxed) < cap || slot.large == 0)
+                }
+            }
+        };
+        let load = |slot: &Slot| match class {
+            Class::Small => slot.in_flight as u64,
+            // How long what it has will take: bytes outstanding by what it carries.
+            Class::Large => {
+                let room = slot.shared.room.load(Ordering::Relaxed).max(floor);
+                slot.shared.outstanding.load(Ordering::Relaxed).saturating_mul(1024) / room.max(1)
+            }
+        };
+        let candidates = self.slots.iter().enumerate().filter(|(_, slot)| room(slot));
+        candidates.min_by_key(|(_, slot)| (slot.standby, load(slot))).map(|(index, _)| index)
+    }
+
+    /// Streams that a connection may have.
+    fn limit(&self, slot: &Slot) -> usize {
+        match &slot.sender {
+            Sender::Http1(_) => 1,
+            Sender::Http2(_) if !slot.shared.timeline.settings_seen() => BEFORE_SETTINGS.min(self.config.max_streams),
+            Sender::Http2(_) => (slot.shared.timeline.max_streams() as usize).min(self.config.max_streams),
+        }
+    }
+
+    /// How many connections to open now; they are counted as being opened.
+    pub(super) fn due(&mut self, warm: bool) -> usize {
+        let waiting = self.small.len() + self.large.len();
+        let have = self.usable() + self.dialling;
+        if have == 0 && (waiting > 0 || warm) {
+            self.dialling += 1;
+            return 1;
+        }
+        let mut wanted = self.target;
+        let http1 = self.protocol == "HTTP/1.1" || self.http1_only;
+        if http1 {
+            // One request at a time each: as many as wait, up to the cap.
+            wanted = (self.usable() + waiting).min(self.config.max_connections);
+        }
+        if waiting == 0 {
+            wanted = wanted.min(have);
+        }
+        let limit = self.request_limit.unwrap_or(LIKELY_LIMIT);
+        let near = |slot: &Slot| !slot.draining && slot.shared.timeline.requests() * 10 >= limit * 9;
+        let about_to_end = self.slots.iter().filter(|slot| near(slot) && !slot.standby).count();
+        let standby = self.slots.iter().filter(|slot| slot.standby).count();
+        let spare = usize::from(!http1 && about_to_end > 0 && standby == 0 && self.dialling == 0);
+        let open = wanted.saturating_sub(have) + spare;
+        self.dialling += open;
+        open
+    }
+
+    /// Whether a connection has room for a large file and nothing waits.
+    pub(super) fn has_spare_room(&self) -> bool {
+        self.large.is_empty() && self.small.is_empty() && self.place(Class::Large).is_some()
+    }
+
+    /// A connection is open.
+    pub(super) fn add(&mut self, shared: Arc<Shared>, sender: Sender, now: Duration) {
+        self.dialling = self.dialling.saturating_sub(1);
+        self.opened += 1;
+        self.protocol = if matches!(sender, Sender::Http2(_)) { "HTTP/2" } else { "HTTP/1.1" };
+        let standby = self.protocol == "HTTP/2" && self.usable() >= self.target;
+        self.slots.push(Slot {
+            shared,
+            sender,
+            in_flight: 0,
+            large: 0,
+            draining: false,
+            standby,
+            last_bytes: 0,
+            last_tick: now,
+            idle_since: Some(now),
+            abort: None,
+        });
+    }
+
+    /// No connection could be opened: who waits is told, unless another connection serves them.
+    pub(super) fn dial_failed(
+        &mut self,
+        failure: &Failure,
+        now: Duration,
+    ) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Failure)> {
+        self.dialling = self.dialling.saturating_sub(1);
+        if self.usable() > 0 || self.dialling > 0 {
+            self.target = self.usable().max(1);
+            self.decide(now, format!("another connection could not be opened: {}", failure.error));
+            return Vec::new();
+        }
+        let waiting = self.small.drain().chain(self.large.drain());
+        waiting.map(|Queued(ticket, _)| (ticket.sender, failure.clone())).collect()
+    }
+
+    /// A request is over.
+    pub(super) fn release(&mut self, number: u32, class: Class, now: Duration, reusable: Option<Http1>) {
+        let Some(index) = self.slots.iter().position(|slot| slot.shared.timeline.number() == number) else { return };
+        let slot = &mut self.slots[index];
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        if class == Class::Large {
+            slot.large = slot.large.saturating_sub(1);
+        }
+        if slot.in_flight == 0 {
+            slot.idle_since = Some(now);
+        }
+        if let Sender::Http1(_) = slot.sender {
+            match reusable {
+                Some(sender) => slot.sender = Sender::Http1(Some(sender)),
+                None => self.end(number, "closed after an answer", now),
+            }
+        }
+    }
+
+    /// A connection is over.
+    pub(super) fn end(&mut self, number: u32, why: &str, now: Duration) {
+        let Some(index) = self.slots.iter().position(|slot| slot.shared.timeline.number() == number) else { return };
+        let slot = self.slots.swap_remove(index);
+        slot.shared.dead.store(true, Ordering::Relaxed);
+        slot.shared.timeline.read_tcp();
+        let timeline = &slot.shared.timeline;
+        if timeline.goaway() {
+            self.learn_limit(timeline.requests());
+        }
+        timeline.note(Event::Closed { why: why.to_owned() });
+        self.note_round_trip(timeline.round_trip());
+        *self.ended.entry(why.split(':').next().unwrap_or(why).to_owned()).or_default() += 1;
+        let snapshot = timeline.snapshot();
+        self.gone_sums.0 += snapshot.requests;
+        self.gone_sums.1 += u64::from(snapshot.requests > 0);
+        self.gone_sums.2 += snapshot.bytes_in;
+        self.gone_sums.3 += u64::from(snapshot.out_of_order);
+        if self.gone.len() == KEPT {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(Arc::clone(timeline));
+        if let Some(abort) = slot.abort {
+            abort.abort();
+        }
+        self.promote();
+        let _ = now;
+    }
+
+    pub(super) fn set_abort(&mut self, number: u32, abort: tokio::task::AbortHandle) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.shared.timeline.number() == number) {
+            slot.abort = Some(abort);
+        }
+    }
+
+    /// A connection takes no more requests.
+    pub(super) fn drain(&mut self, number: u32, why: &str) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.shared.timeline.number() == number && !slot.draining)
+        {
+            slot.draining = true;
+            slot.shared.timeline.note(Event::Draining { why: why.to_owned() });
+        }
+        self.promote();
+    }
+
+    fn promote(&mut self) {
+        if self.usable() < self.target
+            && let Some(slot) = self.slots.iter_mut().find(|slot| slot.standby)
+        {
+            slot.standby = false;
+        }
+    }
+
+    fn learn_limit(&mut self, requests: u64) {
+        if requests >= 16 {
+            self.request_limit = Some(self.request_limit.map_or(requests, |old| old.min(requests)));
+        }
+    }
+
+    fn mark_goaways(&mut self, _now: Duration) {
+        let gone: Vec<(u32, u64)> = self
+            .slots
+            .iter()
+            .filter(|slot| !slot.draining && slot.shared.timeline.goaway())
+            .map(|slot| (slot.shared.timeline.number(), slot.shared.timeline.requests()))
+            .collect();
+        for (number, requests) in gone {
+            self.learn_limit(requests);
+            self.drain(number, "GOAWAY");
+        }
+    }
+
+    pub(super) fn give_up_http2(&mut self, now: Duration, proof: &str) -> bool {
+        if self.http1_only || self.http1_impossible || !self.https {
+            return false;
+        }
+        self.http1_only = true;
+        self.protocol = "HTTP/1.1";
+        self.decide(now, format!("HTTP/2 does not work here ({proof}): HTTP/1.1 from now on"));
+        let numbers: Vec<u32> = self.slots.iter().map(|slot| slot.shared.timeline.number()).collect();
+        for number in numbers {
+            self.drain(number, "HTTP/2 was given up");
+        }
+        true
+    }
+
+    /// HTTP/1.1 alone cannot be opened: back to what the server speaks. Whether that was news.
+    pub(super) fn http1_refused(&mut self, now: Duration) -> bool {
+        if !self.http1_only || !self.https || self.config.http1_only {
+            return false;
+        }
+        self.http1_only = false;
+        self.http1_impossible = true;
+        self.decide(now, "the server takes no HTTP/1.1: back to HTTP/2".to_owned());
+        true
+    }
+
+    pub(super) fn decide(&mut self, at: Duration, text: String) {
+        tracing::debug!(at = at.as_secs_f64(), text, "pool");
+        if self.decisions.len() == KEPT {
+            self.decisions.pop_front();
+        }
+        self.decisions.push_back(Decided { at, text });
+    }
+
+    fn note_round_trip(&mut self, seen: Option<Duration>) {
+        if let Some(seen) = seen.filter(|seen| !seen.is_zero()) {
+            self.round_trip = Some(self.round_trip.map_or(seen, |old| old.min(seen)));
+        }
+    }
+
+    /// One tick: readings, each connection's room, and the rule of growth. Says how long until the next tick.
+    pub(super) fn tick(&mut self, now: Duration) -> Duration {
+        let timelines: Vec<Arc<Timeline>> = self.slots.iter().map(|slot| Arc::clone(&slot.shared.timeline)).collect();
+        for timeline in &timelines {
+            self.note_round_trip(timeline.round_trip());
+        }
+        let round_trip = self.round_trip.unwrap_or(Duration::from_millis(50)).max(Duration::from_micros(200));
+        let mut flows = Vec::with_capacity(self.slots.len());
+        for slot in &mut self.slots {
+            let timeline = &slot.shared.timeline;
+            let bytes = timeline.bytes_in();
+            let seconds = now.saturating_sub(slot.last_tick).as_secs_f64();
+            if seconds > 0.0 {
+                let rate = (bytes - slot.last_bytes) as f64 / seconds;
+                // What the next round trips bring while the window doubles, so that the sender never runs dry.
+                let room = (rate * round_trip.as_secs_f64() * 8.0) as u64;
+                let old = slot.shared.room.load(Ordering::Relaxed);
+                slot.shared.room.store(room.max(old - old / 4).min(CEILING), Ordering::Relaxed);
+            }
+            (slot.last_bytes, slot.last_tick) = (bytes, now);
+            let first = timeline.first_read();
+            flows.push(Flow {
+                number: timeline.number(),
+                bytes,
+                out_of_order: timeline.read_tcp().map_or(0, |info| info.rcv_ooopack),
+                draining: slot.draining,
+                flowing: first.map(|first| timeline.age().saturating_sub(first)),
+            });
+        }
+        let average = self.known_size.0.checked_div(self.known_size.1).unwrap_or(UNKNOWN);
+        let waiting: u64 =
+            self.large.iter().map(|queued| if queued.0.expect == UNKNOWN { average } else { queued.0.expect }).sum();
+        let outstanding: u64 = self.slots.iter().map(|slot| slot.shared.outstanding.load(Ordering::Relaxed)).sum();
+        let exhausted = self.protocol == "HTTP/2"
+            && !(self.small.is_empty() && self.large.is_empty())
+            && self.slots.iter().filter(|slot| !slot.draining).all(|slot| {
+                slot.in_flight >= self.limit(slot) && slot.shared.outstanding.load(Ordering::Relaxed) < FLOOR_SHARED
+            });
+        if self.protocol == "HTTP/2" && !self.http1_only {
+            let tick = Tick {
+                now,
+                round_trip,
+                flows,
+                dialling: self.dialling,
+                backlog: waiting + outstanding + (self.small.len() as u64) * 2048,
+                streams_exhausted: exhausted,
+            };
+            let decision = self.growth.tick(&tick);
+            self.apply(decision, now);
+        }
+        round_trip.clamp(Duration::from_millis(10), Duration::from_millis(100))
+    }
+
+    fn apply(&mut self, decision: Decision, now: Duration) {
+        match decision {
+            Decision::Stay => {}
+            Decision::Open(count, why) => {
+                self.target = self.usable() + count;
+                self.decide(now, format!("{count} more connections: {why}"));
+            }
+            Decision::Keep(why) => {
+                self.target = self.usable().max(1);
+                self.decide(now, format!("{} connections kept: {why}", self.usable()));
+            }
+            Decision::Drop(numbers, why) => {
+                for number in &numbers {
+                    self.drain(*number, "the trial failed");
+                }
+                self.target = self.usable().max(1);
+                self.decide(now, format!("back to {}: {why}", self.usable()));
+            }
+        }
+    }
+
+    /// Connections that are to be closed: drained and done, or idle for too long.
+    pub(super) fn finished(&self, now: Duration) -> Vec<(u32, &'static str)> {
+        let idle = |slot: &Slot| slot.idle_since.is_some_and(|since| now.saturating_sub(since) >= self.config.idle);
+        self.slots
+            .iter()
+            .filter(|slot| slot.in_flight == 0)
+            .filter_map(|slot| {
+                let number = slot.shared.timeline.number();
+                if slot.draining { Some((number, "drained")) } else { idle(slot).then_some((number, "idle")) }
+            })
+            .collect()
+    }
+
+    pub(super) fn is_at_work(&self) -> bool {
+        self.dialling > 0 || !self.slots.is_empty() || !self.small.is_empty() || !self.large.is_empty()
+    }
+
+    pub(super) fn watched(&self) -> Vec<(Arc<Shared>, bool, usize)> {
+        let kind = |slot: &Slot| matches!(slot.sender, Sender::Http2(_));
+        self.slots.iter().map(|slot| (Arc::clone(&slot.shared), kind(slot), slot.in_flight)).collect()
+    }
+
+    pub(super) fn timelines(&self) -> Vec<Arc<Timeline>> {
+        let open = self.slots.iter().map(|slot| Arc::clone(&slot.shared.timeline));
+        self.gone.iter().cloned().chain(open).collect()
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        let (mut requests, mut used, mut bytes, mut out_of_order) = self.gone_sums;
+        for slot in &self.slots {
+            let timeline = &slot.shared.timeline;
+            requests += timeline.requests();
+            used += u64::from(timeline.requests() > 0);
+            bytes += timeline.bytes_in();
+            out_of_order += u64::from(timeline.read_tcp().map_or(0, |info| info.rcv_ooopack));
+        }
+        Summary {
+            origin: String::new(),
+            protocol: self.protocol,
+            opened: self.opened,
+            open: self.slots.len(),
+            most: self.most,
+            requests,
+            reuse: if requests == 0 { 0.0 } else { (requests - used.min(requests)) as f64 / requests as f64 },
+            bytes,
+            ended: self.ended.clone(),
+            out_of_order,
+            round_trip: self.round_trip,
+            decisions: self.decisions.iter().cloned().collect(),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(timeline: Arc<Timeline>) -> Arc<Shared> {
+        Arc::new(Shared {
+            timeline,
+            outstanding: AtomicU64::new(0),
+            room: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+        })
+    }
+}
+
+/// A way back to the pool that does not keep it alive.
+pub(super) type Back = Weak<Inner>;
