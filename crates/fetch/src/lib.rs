@@ -3,14 +3,26 @@
 //! | question | answer |
 //! |---|---|
 //! | how do the bytes of a URL get here | [`Web`] |
+//! | what do the arguments of `go mod download` mean | [`query`] |
 //! | what does the checksum database say | [`SumDbClient`] |
+//! | what do go.sum and go.work.sum say, and what is added to them | [`Sums`] |
+//! | what is in the Go module cache, and how it gets there | [`ModCache`], [`Unpacker`] |
 //! | what went wrong, whose fault is it, can a retry help | [`FetchError`] |
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod error;
+pub mod list;
+pub mod query;
 pub mod sumdb;
+pub mod sums;
+pub mod unpack;
 pub mod web;
 
+pub use cache::ModCache;
 pub use error::{FailKind, FetchError};
+pub use list::VersionList;
 pub use sumdb::{SumDbClient, SumLines};
+pub use sums::Sums;
+pub use unpack::Unpacker;
 pub use web::{BoxFuture, Web};
