@@ -11,6 +11,7 @@
 #![deny(unsafe_code)]
 
 pub mod cache;
+pub mod client;
 pub mod error;
 pub mod list;
 pub mod query;
@@ -20,6 +21,7 @@ pub mod unpack;
 pub mod web;
 
 pub use cache::ModCache;
+pub use client::{Authorize, Client, ClientConfig};
 pub use error::{FailKind, FetchError};
 pub use list::VersionList;
 pub use sumdb::{SumDbClient, SumLines};

@@ -1,0 +1,480 @@
+//! The one HTTP client: pools by origin, redirects, credentials, and the patience that a broken network needs.
+
+mod failure;
+mod local;
+mod patience;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use goferry_env::http_proxy::{ProxyDecision, ProxyScheme, ProxySettings};
+use goferry_env::url::Url;
+use goferry_module::{ProxyUrl, Scheme};
+use goferry_net::connect::{Bounds, Via, ViaScheme};
+use goferry_net::pool::{Ask, Class, Failure, Response, Summary};
+use goferry_net::timeline::Snapshot;
+use goferry_net::tls::Roots;
+use goferry_net::{Connector, Origin, Party, Pool, PoolConfig};
+use http::header::{AUTHORIZATION, HeaderName, IF_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue};
+
+use crate::error::{FailKind, FetchError};
+use crate::web::{BoxFuture, Web};
+use failure::status_error;
+pub use patience::{Next, Patience};
+
+/// Redirects that are followed (net/http/client.go, `defaultCheckRedirect`).
+const MAX_REDIRECTS: usize = 10;
+
+/// Who knows the header fields that authenticate a request.
+pub trait Authorize: Send + Sync {
+    /// The fields for a URL (`scheme://host/path`).
+    fn headers<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Vec<(String, String)>>;
+
+    /// The answer was a 4xx: whether there are new fields to try with.
+    fn refused<'a>(&'a self, url: &'a str, answer: &'a Refusal) -> BoxFuture<'a, bool>;
+}
+
+/// A 4xx answer's head, as it is shown to a GOAUTH command.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Nobody has credentials.
+#[derive(Debug, Default)]
+pub struct Anonymous;
+
+impl Authorize for Anonymous {
+    fn headers<'a>(&'a self, _url: &'a str) -> BoxFuture<'a, Vec<(String, String)>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn refused<'a>(&'a self, _url: &'a str, _answer: &'a Refusal) -> BoxFuture<'a, bool> {
+        Box::pin(async { false })
+    }
+}
+
+/// How patient the client is, and how many connections it may use.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientConfig {
+    /// Attempts without progress that one file gets beyond its first.
+    pub retries: u32,
+    /// How long one file may go without progress, attempts and waits included.
+    pub timeout: Duration,
+    /// Most connections to one origin.
+    pub connections: usize,
+    /// Offer no HTTP/2.
+    pub http1_only: bool,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        ClientConfig { retries: 8, timeout: Duration::from_secs(120), connections: 16, http1_only: false }
+    }
+}
+
+/// What is asked of a URL.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Get {
+    pub(crate) large: bool,
+    pub(crate) rank: u64,
+    pub(crate) expect: Option<u64>,
+    /// First byte, and the one after the last.
+    pub(crate) range: Option<(u64, Option<u64>)>,
+    pub(crate) if_range: Option<String>,
+}
+
+/// One try that failed.
+pub(crate) enum Trouble {
+    /// The connection or the stream.
+    Net(Failure, Option<Pool>),
+    /// An answer that may be better a moment later: 429, 5xx.
+    Busy { error: FetchError, after: Option<Duration>, status: u16 },
+    /// Final.
+    Final(FetchError),
+}
+
+/// The HTTP client. Used within a tokio runtime.
+pub struct Client {
+    pools: Mutex<BTreeMap<Origin, Pool>>,
+    proxies: ProxySettings,
+    roots: Roots,
+    authorize: Arc<dyn Authorize>,
+    config: ClientConfig,
+    healed: std::sync::atomic::AtomicU64,
+}
+
+impl Client {
+    /// A client that goes through `proxies`, trusts `roots` and authenticates by `authorize`.
+    #[must_use]
+    pub fn new(proxies: ProxySettings, roots: Roots, authorize: Arc<dyn Authorize>, config: ClientConfig) -> Client {
+        let pools = Mutex::new(BTreeMap::new());
+        Client { pools, proxies, roots, authorize, config, healed: std::sync::atomic::AtomicU64::new(0) }
+    }
+
+    /// How patient it is.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Opens the first connection to `base` before anything is asked of it.
+    pub fn warm(&self, base: &ProxyUrl) {
+        if base.scheme() != Scheme::File
+            && let Ok(pool) = self.pool(&origin_of(base))
+        {
+            pool.warm();
+        }
+    }
+
+    /// The pools' doings, busiest first.
+    #[must_use]
+    pub fn summaries(&self) -> Vec<Summary> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<Summary> = pools.values().map(Pool::summary).collect();
+        all.sort_by_key(|summary| std::cmp::Reverse(summary.requests));
+        all
+    }
+
+    /// Every connection's timeline, by origin.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<(String, Vec<Snapshot>)> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().map(|(origin, pool)| (origin.to_string(), pool.snapshots())).collect()
+    }
+
+    /// Requests that failed on the way and came through in the end.
+    #[must_use]
+    pub fn healed(&self) -> u64 {
+        self.healed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_healed(&self) {
+        self.healed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// The pool that serves `base`, for who wants to know when it has room.
+    pub(crate) fn pool_of(&self, base: &ProxyUrl) -> Result<Pool, FetchError> {
+        self.pool(&origin_of(base))
+    }
+
+    fn pool(&self, origin: &Origin) -> Result<Pool, FetchError> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(origin) {
+            return Ok(pool.clone());
+        }
+        let via = self.via(origin)?;
+        let connector = Connector::new(origin.clone(), via, self.roots.clone(), Bounds::default());
+        let config = PoolConfig {
+            max_connections: self.config.connections.max(1),
+            http1_only: self.config.http1_only,
+            ..PoolConfig::default()
+        };
+        let pool = Pool::new(connector, config);
+        pools.insert(origin.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    fn via(&self, origin: &Origin) -> Result<Option<Via>, FetchError> {
+        let local = |text: String| FetchError::new(FailKind::Forbidden, Party::Client, text);
+        let url = Url::parse(&format!("{origin}/")).map_err(|error| local(format!("{origin}: {error}")))?;
+        match self.proxies.decide(&url) {
+            ProxyDecision::Direct { .. } => Ok(None),
+            ProxyDecision::Refused { variable } => {
+                Err(local(format!("{variable} is not trusted where REQUEST_METHOD is set, as in the go command")))
+            }
+            ProxyDecision::Via(choice) => {
+                let scheme = match &choice.scheme {
+                    ProxyScheme::Http => ViaScheme::Http,
+                    ProxyScheme::Https => ViaScheme::Https,
+                    ProxyScheme::Socks5 => ViaScheme::Socks5,
+                    ProxyScheme::Other(other) => {
+                        return Err(local(format!("{}: unknown proxy scheme {other:?}", choice.variable)));
+                    }
+                };
+                let Some(port) = choice.port() else {
+                    return Err(local(format!("{}: {} has no usable port", choice.variable, choice.url)));
+                };
+                let credentials = choice
+                    .url
+                    .credentials()
+                    .map(|(user, password)| (user.to_owned(), password.unwrap_or_default().to_owned()));
+                Ok(Some(Via { scheme, host: choice.host().to_owned(), port, credentials }))
+            }
+        }
+    }
+
+    /// One try: redirects and credentials included, retries not.
+    pub(crate) async fn open(&self, base: &ProxyUrl, rest: &str, get: &Get) -> Result<(Response, Pool), Trouble> {
+        let mut origin = origin_of(base);
+        let mut target = base.request_target(rest);
+        let mut own = base.credentials().map(|(user, password)| basic(user, password.unwrap_or_default()));
+        let mut seen_refusal = false;
+        let mut redirects = 0;
+        loop {
+            let pool = self.pool(&origin).map_err(Trouble::Final)?;
+            let url = format!("{origin}{target}");
+            let ask = self.ask(&target, &url, own.as_deref(), get).await.map_err(Trouble::Final)?;
+            let response = match pool.get(&ask).await {
+                Ok(response) => response,
+                Err(failure) => return Err(Trouble::Net(failure, Some(pool))),
+            };
+            match response.status {
+                200 | 206 => return Ok((response, pool)),
+                301 | 302 | 303 | 307 | 308 => {
+                    redirects += 1;
+                    let next = redirect(&origin, &target, &response, redirects).map_err(Trouble::Final)?;
+                    if next.0 != origin {
+                        // net/http/client.go, shouldCopyHeaderOnRedirect: credentials stay with their host.
+                        own = None;
+                    }
+                    let _ = response.body.collect(64 << 10).await;
+                    (origin, target) = next;
+                }
+                status @ 400..=499
+                    if origin.https && !seen_refusal && status != 404 && status != 410 && own.is_none() =>
+                {
+                    // cmd/go/internal/web/http.go: a 4xx over https asks GOAUTH again, once.
+                    seen_refusal = true;
+                    let headers = response
+                        .headers
+                        .iter()
+                        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                        .collect();
+                    let refusal = Refusal { status, headers };
+                    if self.authorize.refused(&url, &refusal).await {
+                        let _ = response.body.collect(64 << 10).await;
+                        continue;
+                    }
+                    return Err(status_error(&url, response).await);
+                }
+                _ => return Err(status_error(&url, response).await),
+            }
+        }
+    }
+
+    async fn ask(&self, target: &str, url: &str, own: Option<&str>, get: &Get) -> Result<Ask, FetchError> {
+        let mut ask = Ask::new(target, if get.large { Class::Large } else { Class::Small });
+        ask.rank = get.rank;
+        ask.expect = get.expect;
+        // A proxy that fetches the module itself first may take long over it.
+        ask.head_bound = self.config.timeout.min(Duration::from_secs(if get.large { 90 } else { 60 }));
+        ask.pause_bound = self.config.timeout.min(Duration::from_secs(10));
+        let mut fields: Vec<(String, String)> = Vec::new();
+        match own {
+            Some(value) => fields.push((AUTHORIZATION.to_string(), value.to_owned())),
+            None if url.starts_with("https://") => fields.extend(self.authorize.headers(url).await),
+            None => {}
+        }
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            let bad = |what: &dyn std::fmt::Display| {
+                let text = format!("GOAUTH gives a header field that cannot be sent ({name}): {what}");
+                FetchError::new(FailKind::Forbidden, Party::Client, text)
+            };
+            let field = HeaderName::try_from(name.as_str()).map_err(|error| bad(&error))?;
+            let mut value = HeaderValue::try_from(value.as_str()).map_err(|error| bad(&error))?;
+            value.set_sensitive(true);
+            headers.append(field, value);
+        }
+        if let Some((from, to)) = get.range {
+            let text = match to {
+                Some(to) => format!("bytes={from}-{}", to.saturating_sub(1)),
+                None => format!("bytes={from}-"),
+            };
+            headers.insert(RANGE, HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("bytes=0-")));
+            if let Some(Ok(value)) = get.if_range.as_deref().map(HeaderValue::try_from) {
+                headers.insert(IF_RANGE, value);
+            }
+        }
+        ask.headers = headers;
+        Ok(ask)
+    }
+
+    async fn small(&self, base: &ProxyUrl, rest: &str, limit: usize, rank: u64) -> Result<Bytes, FetchError> {
+        if base.scheme() == Scheme::File {
+            return local::read(base, rest, limit);
+        }
+        let mut patience = Patience::new(self.config);
+        let get = Get { rank, ..Get::default() };
+        loop {
+            let trouble = match self.open(base, rest, &get).await {
+                Ok((response, pool)) => match response.body.collect(limit).await {
+                    Ok(body) => {
+                        if patience.tried() {
+                            self.note_healed();
+                        }
+                        return Ok(body);
+                    }
+                    Err(failure) if failure.error.kind == goferry_net::ErrorKind::TooLarge => {
+                        let text = format!("GET {}: {}", shown(base, rest), failure.error);
+                        return Err(FetchError::invalid(text));
+                    }
+                    Err(failure) => Trouble::Net(failure, Some(pool)),
+                },
+                Err(trouble) => trouble,
+            };
+            match patience.after(trouble, &shown(base, rest)) {
+                Next::Wait(pause) => tokio::time::sleep(pause).await,
+                Next::GiveUp(error) => return Err(error),
+            }
+        }
+    }
+
+    /// [`Web::get`] with a rank: the higher goes first.
+    pub(crate) async fn get_ranked(
+        &self,
+        base: &ProxyUrl,
+        rest: &str,
+        limit: usize,
+        rank: u64,
+    ) -> Result<Bytes, FetchError> {
+        self.small(base, rest, limit, rank).await
+    }
+}
+
+impl Web for Client {
+    fn get<'a>(&'a self, base: &'a ProxyUrl, rest: &'a str, limit: usize) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+        Box::pin(self.small(base, rest, limit, 0))
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A URL as it is shown: credentials masked.
+pub(crate) fn shown(base: &ProxyUrl, rest: &str) -> String {
+    format!("{base}{rest}")
+}
+
+fn origin_of(base: &ProxyUrl) -> Origin {
+    let host = base.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    Origin { https: base.scheme() == Scheme::Https, host, port: base.port_or_default() }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    use base64::Engine as _;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// Where a redirect leads.
+fn redirect(origin: &Origin, target: &str, response: &Response, count: usize) -> Result<(Origin, String), FetchError> {
+    let url = format!("{origin}{target}");
+    let fail = |what: String| FetchError::new(FailKind::Status(response.status), Party::Upstream, what);
+    if count > MAX_REDIRECTS {
+        return Err(fail(format!("GET {url}: stopped after {MAX_REDIRECTS} redirects")));
+    }
+    let Some(location) = response.header("location") else {
+        return Err(fail(format!("GET {url}: {} without a Location", response.status)));
+    };
+    let (next, target) = resolve(origin, target, location)
+        .ok_or_else(|| fail(format!("GET {url}: redirected to {location:?}, which is no http or https URL")))?;
+    if origin.https && !next.https {
+        // cmd/go/internal/web/http.go, checkRedirect.
+        return Err(fail(format!("GET {url}: redirected from secure URL to insecure URL {location}")));
+    }
+    Ok((next, target))
+}
+
+/// A reference against the URL that it came with (RFC 3986 section 5.2, for http and https).
+fn resolve(origin: &Origin, target: &str, location: &str) -> Option<(Origin, String)> {
+    let location = location.split('#').next().unwrap_or(location);
+    let absolute = if let Some(rest) = location.strip_prefix("//") {
+        format!("{}://{rest}", origin.scheme())
+    } else {
+        location.to_owned()
+    };
+    let https = absolute.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+    let http = absolute.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+    if https || http {
+        let rest = &absolute[if https { 8 } else { 7 }..];
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let authority = authority.rsplit('@').next()?;
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(six) => {
+                let (host, port) = six.split_once(']')?;
+                (host, port.strip_prefix(':'))
+            }
+            None => match authority.rsplit_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            },
+        };
+        let port = match port {
+            None | Some("") => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
+            Some(port) => port.parse().ok()?,
+        };
+        if host.is_empty() {
+            return None;
+        }
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        return Some((Origin { https, host: host.to_ascii_lowercase(), port }, path));
+    }
+    if absolute.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {
+        return None;
+    }
+    let path = if absolute.starts_with('/') {
+        absolute
+    } else {
+        let directory = target.split('?').next().and_then(|path| path.rfind('/')).map_or("/", |at| &target[..=at]);
+        dotless(&format!("{directory}{absolute}"))
+    };
+    Some((origin.clone(), path))
+}
+
+/// Takes `.` and `..` out of a path.
+fn dotless(path: &str) -> String {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').skip(1) {
+        match part {
+            "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let path = format!("/{}", parts.join("/"));
+    query.map_or(path.clone(), |query| format!("{path}?{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(https: bool, host: &str, port: u16) -> Origin {
+        Origin { https, host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn locations_resolve() {
+        let here = origin(true, "goproxy.example.com", 443);
+        let at = |location: &str| resolve(&here, "/a/b/@v/list?x", location);
+        assert_eq!(at("/c"), Some((here.clone(), "/c".to_owned())));
+        assert_eq!(at("../c"), Some((here.clone(), "/a/b/c".to_owned())));
+        assert_eq!(at("c?d=../e"), Some((here.clone(), "/a/b/@v/c?d=../e".to_owned())));
+        assert_eq!(at("//Other.example.com"), Some((origin(true, "other.example.com", 443), "/".to_owned())));
+        assert_eq!(at("http://[::1]:81/x"), Some((origin(false, "::1", 81), "/x".to_owned())));
+        assert_eq!(at("HTTPS://u:p@h.example.com?q#f"), Some((origin(true, "h.example.com", 443), "/?q".to_owned())));
+        for bad in ["ftp://h/", "mailto:a", "https:///x", "https://h:99999/"] {
+            assert_eq!(at(bad), None, "{bad}");
+        }
+    }
+}

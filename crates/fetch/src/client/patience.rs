@@ -1,0 +1,169 @@
+//! How often and how long a file is tried.
+
+use std::time::{Duration, Instant};
+
+use goferry_net::Party;
+use goferry_net::pool::{Cause, Failure};
+
+use super::{ClientConfig, Trouble};
+use crate::error::{FailKind, FetchError};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// 5xx answers rarely mend within seconds: fewer tries than for a broken stream.
+const BUSY_TRIES: u32 = 4;
+/// GOAWAY and REFUSED_STREAM say that the request was not processed: these come on top of the budget.
+const FREE_TRIES: u32 = 24;
+
+/// What to do after a try that failed.
+#[derive(Debug)]
+pub enum Next {
+    /// Try again after this.
+    Wait(Duration),
+    /// It is over.
+    GiveUp(FetchError),
+}
+
+/// One file's budget. Progress restores it.
+#[derive(Debug)]
+pub struct Patience {
+    config: ClientConfig,
+    tries: u32,
+    free: u32,
+    busy: u32,
+    over_http2: u32,
+    total: u32,
+    since: Instant,
+}
+
+impl Patience {
+    /// A whole budget.
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Patience {
+        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: Instant::now() }
+    }
+
+    /// Whether something failed so far.
+    #[must_use]
+    pub fn tried(&self) -> bool {
+        self.total > 0
+    }
+
+    /// Bytes arrived: a server that breaks every stream after a while is got through in the end.
+    pub fn progress(&mut self) {
+        (self.tries, self.free, self.busy) = (0, 0, 0);
+        self.since = Instant::now();
+    }
+
+    /// Judges a failed try of `url`, and gives HTTP/2 up where that was the proof that it does not work.
+    pub(crate) fn after(&mut self, trouble: Trouble, url: &str) -> Next {
+        self.total += 1;
+        let late = self.since.elapsed() >= self.config.timeout;
+        match trouble {
+            Trouble::Final(error) => Next::GiveUp(error),
+            Trouble::Busy { error, after, status } => {
+                self.busy += 1;
+                let most = if status == 429 { self.config.retries } else { BUSY_TRIES.min(self.config.retries) };
+                let pause =
+                    after.map_or_else(|| pause(self.busy), |after| after.max(FIRST_PAUSE) + jitter(FIRST_PAUSE));
+                let overdue = self.since.elapsed() + pause > self.config.timeout;
+                if self.busy > most || late || overdue {
+                    let error = if self.config.retries == 0 || self.busy <= 1 {
+                        error
+                    } else {
+                        FetchError { detail: format!("{} ({} tries)", error.detail, self.busy), ..error }
+                    };
+                    return Next::GiveUp(error);
+                }
+                Next::Wait(pause)
+            }
+            Trouble::Net(failure, pool) => {
+                if let Some(pool) = &pool
+                    && let Some(proof) = self.proof(&failure)
+                {
+                    pool.give_up_http2(&proof);
+                }
+                let free = matches!(&failure.cause, Cause::Refused)
+                    || matches!(&failure.cause, Cause::GoAway(code) if code == "NO_ERROR");
+                if free && self.free < FREE_TRIES && self.config.retries > 0 && !late {
+                    self.free += 1;
+                    return Next::Wait(if self.free < 3 { Duration::ZERO } else { pause(self.free - 2) });
+                }
+                self.tries += 1;
+                if self.tries > self.config.retries || late || is_hopeless(&failure) {
+                    return Next::GiveUp(given_up(&failure, url, self.total));
+                }
+                // The first time at once: most often it was the connection, and a new one is fine.
+                Next::Wait(if self.tries == 1 && failure.cause != Cause::Dial {
+                    jitter(FIRST_PAUSE / 4)
+                } else {
+                    pause(self.tries)
+                })
+            }
+        }
+    }
+
+    /// Why HTTP/2 is to be given up, if this failure, or so many of them, says so.
+    fn proof(&mut self, failure: &Failure) -> Option<String> {
+        let http2 = failure.error.phase == goferry_net::Phase::Http2;
+        if !http2 {
+            return None;
+        }
+        let text = failure.error.to_string();
+        match &failure.cause {
+            Cause::Protocol => return Some(text),
+            Cause::Dead if text.contains("no SETTINGS") => return Some("no SETTINGS from the server".to_owned()),
+            Cause::GoAway(code) | Cause::Reset(code)
+                if matches!(
+                    code.as_str(),
+                    "HTTP_1_1_REQUIRED"
+                        | "COMPRESSION_ERROR"
+                        | "INADEQUATE_SECURITY"
+                        | "FRAME_SIZE_ERROR"
+                        | "FLOW_CONTROL_ERROR"
+                ) =>
+            {
+                return Some(code.clone());
+            }
+            Cause::GoAway(code) if code == "PROTOCOL_ERROR" => return Some(format!("GOAWAY {code}")),
+            _ => {}
+        }
+        self.over_http2 += 1;
+        (self.over_http2 == 4).then(|| format!("one request failed four times, last: {text}"))
+    }
+}
+
+/// What no second try can mend: settings and certificates, not networks.
+fn is_hopeless(failure: &Failure) -> bool {
+    use goferry_net::{ErrorKind, Phase};
+    failure.cause == Cause::Dial
+        && match (&failure.error.phase, &failure.error.kind) {
+            (Phase::Tls | Phase::Tunnel, ErrorKind::Other) | (_, ErrorKind::NameNotFound | ErrorKind::Alert(_)) => true,
+            (Phase::Tunnel, ErrorKind::Status(status)) => *status != 502 && *status != 503 && *status != 504,
+            _ => false,
+        }
+}
+
+fn given_up(failure: &Failure, url: &str, tries: u32) -> FetchError {
+    let times = if tries > 1 { format!(" ({tries} tries)") } else { String::new() };
+    let detail = format!("GET {url}: {}{times}", failure.error);
+    let party = failure.error.party;
+    let error = FetchError::new(FailKind::Network(Some(Box::new(failure.error.clone()))), party, detail);
+    match party {
+        Party::Goferry => error,
+        _ => error.with_advice("goferry doctor finds what is wrong on the way and prints the remedy"),
+    }
+}
+
+fn pause(tries: u32) -> Duration {
+    let base = FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    base / 2 + jitter(base)
+}
+
+/// A random time below `most`, so that many clients do not come back together.
+fn jitter(most: Duration) -> Duration {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // RandomState is seeded by the system; each one differs.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    most.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
+}
