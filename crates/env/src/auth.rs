@@ -40,6 +40,9 @@ pub enum GoAuthError {
     /// `git` without an absolute directory.
     #[error("GOAUTH=git needs one absolute directory")]
     GitDir,
+    /// A command with a quotation mark that is not closed.
+    #[error("GOAUTH has a command with an unterminated {0} string")]
+    Quote(char),
 }
 
 /// Parses GOAUTH, a list separated by `;`.
@@ -63,6 +66,27 @@ pub fn parse_goauth(value: &str) -> Result<Vec<GoAuth>, GoAuthError> {
             }
         })
         .collect()
+}
+
+/// Splits a command of GOAUTH into program and arguments, with elements in `'` or `"` and no escapes
+/// (`cmd/internal/quoted.Split`). The arguments may be secrets.
+///
+/// # Errors
+/// When a quotation mark is not closed.
+pub fn split_command(command: &str) -> Result<Vec<String>, GoAuthError> {
+    const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+    let mut words = Vec::new();
+    let mut rest = command.trim_start_matches(BLANKS);
+    while let Some(first) = rest.chars().next() {
+        let (word, after) = if matches!(first, '"' | '\'') {
+            rest[1..].split_once(first).ok_or(GoAuthError::Quote(first))?
+        } else {
+            rest.split_at(rest.find(BLANKS).unwrap_or(rest.len()))
+        };
+        words.push(word.to_owned());
+        rest = after.trim_start_matches(BLANKS);
+    }
+    Ok(words)
 }
 
 /// GOAUTH with the arguments of its commands masked.
@@ -223,6 +247,14 @@ mod tests {
         assert_eq!(netrc.lookup("https://c.example.com"), None);
         let shown = format!("{netrc:?}{}", serde_json::to_string(&netrc).unwrap());
         assert!(!shown.contains("\"p\"") && !shown.contains('q') && !shown.contains("second"), "{shown}");
+    }
+
+    #[test]
+    fn commands_are_split_as_go_splits_them() {
+        let split = |text| split_command(text).unwrap();
+        assert_eq!(split(" helper  --token 'a b'\t\"c'd\"e f'g "), ["helper", "--token", "a b", "c'd", "e", "f'g"]);
+        assert_eq!(split("''"), [""]);
+        assert_eq!(split_command("helper 'open"), Err(GoAuthError::Quote('\'')));
     }
 
     #[test]

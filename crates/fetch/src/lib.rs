@@ -7,9 +7,11 @@
 //! | what does the checksum database say | [`SumDbClient`] |
 //! | what do go.sum and go.work.sum say, and what is added to them | [`Sums`] |
 //! | what is in the Go module cache, and how it gets there | [`ModCache`], [`Unpacker`] |
+//! | which credentials go with a request | [`Credentials`] |
 //! | what went wrong, whose fault is it, can a retry help | [`FetchError`] |
 #![deny(unsafe_code)]
 
+pub mod auth;
 pub mod cache;
 pub mod client;
 pub mod error;
@@ -20,6 +22,7 @@ pub mod sums;
 pub mod unpack;
 pub mod web;
 
+pub use auth::Credentials;
 pub use cache::ModCache;
 pub use client::{Authorize, Client, ClientConfig};
 pub use error::{FailKind, FetchError};
