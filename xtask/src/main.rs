@@ -3,18 +3,25 @@
 //! `cargo xtask` prints what there is.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod check;
+mod client;
 mod evidence;
 mod measure;
+mod oracle;
 mod provision;
 mod say;
+mod served;
 mod steps;
+mod upstream;
 mod workspace;
 
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use bench::BenchError;
+use oracle::{Options, OracleError};
 use say::say;
 use steps::Step;
 use workspace::Workspace;
@@ -25,6 +32,13 @@ usage:
                                            provision fmt clippy build unit servers faults docs check deny
   cargo xtask check                        no orphans, no dead links, no stray files
   cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers (root)
+  cargo xtask oracle [--small] [--binary FILE | --with-go VERSION] [PROJECT…]
+                                           the cache of goferry download against that of the real go command;
+                                           VERSION (go1.27.3): that go command in goferry's place
+  cargo xtask bench download [--quick | --runs N] [--long-once] [--only go|goferry] [--binary FILE]
+                             [--tmpfs DIR] [--disk DIR] [--out DIR] [[--rows] WORD[,WORD…]]…
+                                           docs/evidence/download.md: go, goferry and the limit (root);
+                                           with rows, such as synthetic,50ms,0%,cubic: printed only
   cargo xtask measure                      size, start, memory and time of the release binary (root)
   cargo xtask provision                    what the tests need beyond Rust and Go
 ";
@@ -45,6 +59,8 @@ fn main() -> ExitCode {
         "check" if rest.is_empty() => outcome(check::run(&workspace)),
         "provision" if rest.is_empty() => outcome(provision::run(&workspace).map(drop)),
         "measure" if rest.is_empty() => outcome(measure::run(&workspace)),
+        "oracle" => compare(&workspace, rest),
+        "bench" if rest.first().is_some_and(|what| what == "download") => race(&workspace, &rest[1..]),
         "evidence" => gather(&workspace, rest),
         "help" | "--help" | "-h" => {
             say!("{USAGE}");
@@ -71,6 +87,28 @@ fn test(workspace: &Workspace, arguments: &[String]) -> ExitCode {
         }
     }
     if steps::run(workspace, &wanted, fail_fast) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn compare(workspace: &Workspace, arguments: &[String]) -> ExitCode {
+    match Options::parse(arguments).and_then(|options| oracle::run(workspace, &options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ OracleError::Usage(_)) => {
+            failed(&error);
+            ExitCode::from(2)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn race(workspace: &Workspace, arguments: &[String]) -> ExitCode {
+    match bench::Options::parse(arguments).and_then(|options| bench::run(workspace, &options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ BenchError::Usage(_)) => {
+            failed(&error);
+            ExitCode::from(2)
+        }
+        Err(error) => failed(&error),
+    }
 }
 
 fn gather(workspace: &Workspace, arguments: &[String]) -> ExitCode {

@@ -1,0 +1,173 @@
+//! A local copy of modules, served by nginx over HTTP/2 and TLS.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use goferry_lab::certs::{Authority, CertError, LeafSpec, PemFiles};
+use goferry_lab::link::Link;
+use goferry_lab::servers::{self, Backend, Config, FrontEnd, RealServer, ServersError, Site};
+use tempfile::TempDir;
+
+/// The lab's own form of the access log, and the one that is read here.
+const LAB_FORMAT: &str = "'$connection $server_protocol $request_uri'";
+const FORMAT: &str = "'$connection $server_protocol $status $body_bytes_sent $request_uri'";
+const LAB_LOG: &str = "@FOLDER@/access.log";
+/// A log that has not grown for this time is complete.
+const QUIET: Duration = Duration::from_millis(100);
+const QUIET_AT_MOST: Duration = Duration::from_secs(2);
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServedError {
+    /// nginx.
+    #[error(transparent)]
+    Server(#[from] ServersError),
+    /// Its certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertError),
+    /// A file or socket.
+    #[error("serving modules: {0}")]
+    System(#[from] io::Error),
+    /// The lab's configuration is not the one that is changed here.
+    #[error("xtask/src/served.rs: the lab's nginx configuration has no {0}")]
+    Format(&'static str),
+}
+
+/// Certificates and names for servers that are started again and again.
+pub(crate) struct Shelf {
+    folder: TempDir,
+    pem: PemFiles,
+}
+
+impl Shelf {
+    /// Makes the certificates.
+    pub(crate) fn new() -> Result<Self, ServedError> {
+        let folder = TempDir::with_prefix("goferry-served-")?;
+        let authority = Authority::new("goferry lab")?;
+        authority.write_pem(&folder.path().join("ca.pem"))?;
+        let address = goferry_lab::link::server_v4(1).to_string();
+        let pem = authority.leaf(&LeafSpec::good(&["127.0.0.1", &address]))?.write_pem(folder.path())?;
+        Ok(Self { folder, pem })
+    }
+
+    /// Serves the modules of a folder, and the checksum database's answers of another, on the server side of `link` or on
+    /// loopback.
+    pub(crate) fn serve(
+        &self,
+        modules: &Path,
+        sums: Option<&Path>,
+        link: Option<&Link>,
+    ) -> Result<Served, ServedError> {
+        let listen = match link {
+            Some(link) => SocketAddr::new(link.server_addr(), 443),
+            None => servers::free_address()?,
+        };
+        let log = self.folder.path().join("access.log");
+        fs::write(&log, "")?;
+        let name = listen.ip().to_string();
+        let front = FrontEnd { listen, name: &name, pem: &self.pem, backend: Backend::Files(modules) };
+        let mut config = Config::nginx(&front);
+        let shown = log.display().to_string();
+        for (from, to) in [(LAB_FORMAT, FORMAT), (LAB_LOG, shown.as_str())] {
+            if !config.text.contains(from) {
+                return Err(ServedError::Format(from));
+            }
+            config.text = config.text.replace(from, to);
+        }
+        // nginx's default of 1000 requests to a connection is a fault of its own (docs/findings/goaway-churn.md).
+        let mut lines = "keepalive_requests 100000;\nkeepalive_time 1h;\n".to_owned();
+        if let Some(sums) = sums {
+            lines += "location ~ ^/sumdb/[^/]+/supported$ { return 200; }\n";
+            lines += &format!("location /sumdb/ {{ root {}; }}\n", sums.display());
+        }
+        let root = format!("root {};\n", modules.display());
+        config.text = config.text.replace(&root, &format!("{root}{lines}"));
+        let site = link.map_or(Site::Loopback, |link| Site::Link(link, &[]));
+        let server = RealServer::start(&config, site)?;
+        Ok(Served { _server: server, listen, log, roots: self.folder.path().join("ca.pem") })
+    }
+}
+
+/// A server that runs until this is dropped.
+pub(crate) struct Served {
+    _server: RealServer,
+    listen: SocketAddr,
+    log: PathBuf,
+    roots: PathBuf,
+}
+
+impl Served {
+    /// GOPROXY and the certificate to trust.
+    pub(crate) fn env(&self) -> Vec<(&'static str, OsString)> {
+        vec![("GOPROXY", format!("https://{}", self.listen).into()), ("SSL_CERT_FILE", self.roots.clone().into())]
+    }
+
+    /// What was asked so far, once the log no longer grows.
+    pub(crate) fn traffic(&self) -> Result<Traffic, ServedError> {
+        let begun = Instant::now();
+        let mut before = fs::metadata(&self.log)?.len();
+        loop {
+            thread::sleep(QUIET);
+            let now = fs::metadata(&self.log)?.len();
+            if now == before || begun.elapsed() > QUIET_AT_MOST {
+                return Ok(Traffic::read(&fs::read_to_string(&self.log)?));
+            }
+            before = now;
+        }
+    }
+}
+
+/// What a client asked for, as nginx logged it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Connections with one request or more.
+    pub(crate) connections: usize,
+    pub(crate) requests: usize,
+    /// Bodies of the answers in bytes, before TLS.
+    pub(crate) bytes: u64,
+    /// Answers that were neither 200 nor 206.
+    pub(crate) refused: usize,
+    /// Paths that were answered.
+    pub(crate) paths: BTreeSet<String>,
+}
+
+impl Traffic {
+    fn read(log: &str) -> Self {
+        let mut traffic = Self::default();
+        let mut connections = BTreeSet::new();
+        for line in log.lines() {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            let &[connection, _, status, bytes, path] = words.as_slice() else { continue };
+            connections.insert(connection);
+            traffic.requests += 1;
+            traffic.bytes += bytes.parse().unwrap_or(0);
+            if matches!(status, "200" | "206") {
+                traffic.paths.insert(path.to_owned());
+            } else {
+                traffic.refused += 1;
+            }
+        }
+        traffic.connections = connections.len();
+        traffic
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_counted() {
+        let log =
+            "3 HTTP/2.0 200 120 /m/@v/v1.mod\n3 HTTP/2.0 404 50 /m/@v/list\n5 HTTP/2.0 206 30 /m/@v/v1.zip\nnoise\n";
+        let traffic = Traffic::read(log);
+        assert_eq!((traffic.connections, traffic.requests, traffic.bytes, traffic.refused), (2, 3, 200, 1));
+        assert_eq!(traffic.paths.len(), 2);
+    }
+}
