@@ -90,11 +90,12 @@ impl MainModules {
         if let (Some(work), Some((_, new))) = (&self.workspace, find(&self.work_replaces, path, version)) {
             return Ok(Some(replaced(new, &work.dir, None)));
         }
-        let mut found: Option<(Option<&Version>, &Replacement, &Main)> = None;
+        let mut found: Option<(&Replacement, &Main)> = None;
         for main in &self.modules {
             let Some((from, new)) = find(&main.replaces, path, version) else { continue };
-            if let Some((found_from, found_new, found_main)) = found
-                && found_from != from
+            // Not symmetric: a later line for one version contradicts an earlier one, a later one for all does not.
+            if let Some((found_new, found_main)) = found
+                && from.is_some()
                 && found_new != new
             {
                 return Err(GraphError::ConflictingReplacements {
@@ -103,10 +104,10 @@ impl MainModules {
                     second: format!("{} (by {})", show(new), main.path),
                 });
             }
-            found = Some((from, new, main));
+            found = Some((new, main));
         }
         let work_dir = self.workspace.as_ref().map(|work| work.dir.as_path());
-        Ok(found.map(|(_, new, main)| replaced(new, &main.dir, work_dir)))
+        Ok(found.map(|(new, main)| replaced(new, &main.dir, work_dir)))
     }
 
     fn check_workspace(&self, work: &Workspace) -> Result<(), GraphError> {
@@ -302,5 +303,10 @@ fn relative(base: &Path, target: &Path) -> Option<PathBuf> {
 /// `modload.ToDirectoryPath`: a path that cannot be taken for a module's.
 fn directory_path(path: &Path) -> String {
     let text = path.to_string_lossy().replace('\\', "/");
-    if path.is_absolute() || text == ".." || text.starts_with("../") { text } else { format!("./{text}") }
+    match text.as_str() {
+        "" => ".".to_owned(),
+        ".." => text,
+        _ if path.is_absolute() || text.starts_with("../") => text,
+        _ => format!("./{text}"),
+    }
 }

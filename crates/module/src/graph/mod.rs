@@ -33,6 +33,8 @@ mod module_graph;
 mod node;
 mod read;
 mod roots;
+#[cfg(test)]
+mod tests;
 
 pub use self::error::GraphError;
 pub use self::loader::{GraphLoader, Limits, Need};

@@ -1,6 +1,6 @@
 //! What was selected.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::error::GraphError;
 use super::loader::{GraphLoader, module_version};
@@ -87,7 +87,7 @@ pub struct GoLineOf {
 /// What `go mod download` leaves in go.mod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirements {
-    /// The `go` line; `None` where it adds one with its own version.
+    /// The `go` line; `None` where there is none. With `changed`, the go command then adds one with its own version.
     pub go: Option<String>,
     /// The `toolchain` line; `None` where there is none. Up to go 1.23, the go command may add its own name here where
     /// it changes the `go` line.
@@ -215,6 +215,12 @@ fn requirements(loader: &GraphLoader) -> Option<Requirements> {
         return None;
     }
     let go_mod = &loader.main.modules[0].go_mod;
+    if go_mod.requires.is_empty() {
+        // "no module dependencies to download": the command ends before it would write.
+        let go = go_mod.go.as_ref().map(|line| line.version.clone());
+        let toolchain = go_mod.toolchain.as_ref().map(|line| line.name.clone());
+        return Some(Requirements { go, toolchain, requires: Vec::new(), changed: false });
+    }
     let direct = loader.direct_paths();
     let (mut go, mut toolchain, mut requires) = (None, None, Vec::new());
     for &root in &loader.roots {
@@ -235,16 +241,15 @@ fn requirements(loader: &GraphLoader) -> Option<Requirements> {
         !implied && Toolchain::parse(name).is_ok_and(|toolchain| *toolchain.version() >= *STRICT)
     };
     let toolchain = toolchain.filter(says_more);
-    let before: HashSet<Requirement> = go_mod
-        .requires
-        .iter()
-        .map(|line| Requirement { path: line.path.clone(), version: line.version.clone(), indirect: line.indirect })
-        .collect();
-    let changed = go.as_ref() != go_mod.go.as_ref().map(|line| &line.version)
-        || go.is_none()
+    // Of lines that are the same but for the comment, the last counts.
+    let lines = go_mod.requires.iter().map(|line| ((line.path.as_str(), &line.version), line.indirect));
+    let before: HashMap<_, _> = lines.collect();
+    let is_there = |r: &Requirement| before.get(&(r.path.as_str(), &r.version)) == Some(&r.indirect);
+    let changed = go.is_none()
+        || go.as_ref() != go_mod.go.as_ref().map(|line| &line.version)
         || toolchain.as_ref() != go_mod.toolchain.as_ref().map(|line| &line.name)
         || requires.len() != before.len()
-        || !requires.iter().all(|requirement| before.contains(requirement));
+        || !requires.iter().all(is_there);
     Some(Requirements { go, toolchain, requires, changed })
 }
 

@@ -1,6 +1,7 @@
 //! The roots of a module's graph, and how they move (`modload/buildlist.go`: `expandGraph`, `updatePrunedRoots`,
 //! `updateUnprunedRoots`, `convertPruning`; `mvs.Req`).
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::error::GraphError;
@@ -105,10 +106,10 @@ impl GraphLoader {
     fn postorder(&mut self, list: &[Node], requires: &mut HashMap<Node, Vec<Node>>) -> Result<Vec<Node>, GraphError> {
         let mut postorder = Vec::new();
         for &start in list {
-            if requires.contains_key(&start) {
-                continue;
-            }
-            requires.insert(start, self.required(start)?);
+            match requires.entry(start) {
+                Entry::Occupied(_) => continue,
+                Entry::Vacant(entry) => entry.insert(self.required(start)?),
+            };
             let mut stack = vec![(start, 0)];
             while let Some((node, next)) = stack.last_mut() {
                 let Some(&child) = requires[node].get(*next) else {
@@ -117,8 +118,8 @@ impl GraphLoader {
                     continue;
                 };
                 *next += 1;
-                if !requires.contains_key(&child) {
-                    requires.insert(child, self.required(child)?);
+                if let Entry::Vacant(entry) = requires.entry(child) {
+                    entry.insert(self.required(child)?);
                     stack.push((child, 0));
                 }
             }
@@ -134,10 +135,17 @@ impl GraphLoader {
         Ok(self.summary(node)?.map(|summary| summary.requires.clone()).unwrap_or_default())
     }
 
-    /// The paths of the main module's requirements without `// indirect`, and `go`.
+    /// The paths of the main module's requirements without `// indirect`, and `go`. Excluded lines do not count.
     pub(super) fn direct_paths(&self) -> HashSet<String> {
-        let lines = self.main.modules.iter().flat_map(|main| &main.go_mod.requires).filter(|line| !line.indirect);
-        lines.map(|line| line.path.clone()).chain(["go".to_owned()]).collect()
+        let mut direct = HashSet::from(["go".to_owned()]);
+        for main in &self.main.modules {
+            let excludes = main.go_mod.excludes.iter().map(|line| (&line.path, &line.version));
+            let excludes: HashSet<_> = excludes.collect();
+            let lines = main.go_mod.requires.iter();
+            let lines = lines.filter(|line| !line.indirect && !excludes.contains(&(&line.path, &line.version)));
+            direct.extend(lines.map(|line| line.path.clone()));
+        }
+        direct
     }
 }
 
