@@ -216,10 +216,12 @@ impl PartialZip {
         Ok(Zip::of_parts(self))
     }
 
-    /// Removes all that has arrived.
+    /// Removes all that has arrived. Does nothing where it has become the zip of the cache.
     pub fn discard(self) {
-        let _ = self.clear();
-        let _ = fs::remove_file(self.piece(0));
+        if self.is_ours() {
+            let _ = self.clear();
+            let _ = fs::remove_file(self.piece(0));
+        }
     }
 
     /// The file of byte 0, which is the whole zip once the pieces are joined.
@@ -230,6 +232,12 @@ impl PartialZip {
     /// After the whole zip has been renamed: removes the rest.
     pub(super) fn installed(&self) {
         let _ = fs::remove_file(self.description());
+    }
+
+    /// Whether the locked file still has its name, and has not become the zip of the cache.
+    fn is_ours(&self) -> bool {
+        let there = fs::metadata(self.piece(0));
+        there.is_ok_and(|there| self.first.metadata().is_ok_and(|open| same(&there, &open)))
     }
 
     fn clear(&self) -> Result<(), FetchError> {
@@ -263,12 +271,10 @@ impl PartialZip {
 
 impl Drop for PartialZip {
     fn drop(&mut self) {
-        // An empty piece says nothing, and one of its own names nobody will find. The file may have become the zip.
-        let path = self.piece(0);
-        let ours = fs::metadata(&path).is_ok_and(|there| self.first.metadata().is_ok_and(|open| same(&there, &open)));
-        if ours && (self.private || self.segments().is_ok_and(|segments| segments.is_empty())) {
+        // An empty piece says nothing, and pieces with names of their own nobody will find.
+        if self.is_ours() && (self.private || self.segments().is_ok_and(|segments| segments.is_empty())) {
             let _ = self.clear();
-            let _ = fs::remove_file(path);
+            let _ = fs::remove_file(self.piece(0));
         }
     }
 }

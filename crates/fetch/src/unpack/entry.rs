@@ -3,9 +3,9 @@
 use std::io::{BufReader, Read, Write as _};
 
 use flate2::bufread::DeflateDecoder;
+use goferry_module::dirhash::FileHasher;
 use goferry_module::zip::{Entry, Method, ZipError};
 use libdeflater::{Crc, DecompressionError, Decompressor, crc32};
-use ring::digest::{Context, SHA256, digest};
 
 use super::Failure;
 use super::source::{Chunk, LARGE_FILE, Source};
@@ -98,7 +98,7 @@ impl Worker {
         };
         let name = &entry.name()[prefix..];
         let mut file = writer.map(|writer| writer.create(name).map(|file| (writer, file))).transpose()?;
-        let (mut sum, mut crc, mut left) = (Context::new(&SHA256), Crc::new(), entry.size());
+        let (mut sum, mut crc, mut left) = (FileHasher::new(), Crc::new(), entry.size());
         self.content.resize(PIECE.max(self.content.len()), 0);
         loop {
             let n = match content.read(&mut self.content[..PIECE]) {
@@ -119,7 +119,7 @@ impl Worker {
             return Err(too_short(entry, left).into());
         }
         entry.check_crc(crc.sum())?;
-        Ok(sum_bytes(&sum.finish()))
+        Ok(sum.finish())
     }
 }
 
@@ -174,9 +174,7 @@ fn too_short(entry: &Entry, missing: u64) -> ZipError {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
-    sum_bytes(&digest(&SHA256, bytes))
-}
-
-fn sum_bytes(sum: &ring::digest::Digest) -> [u8; 32] {
-    sum.as_ref().try_into().expect("a SHA-256 is 32 bytes")
+    let mut sum = FileHasher::new();
+    sum.update(bytes);
+    sum.finish()
 }
