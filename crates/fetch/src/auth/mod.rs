@@ -149,7 +149,8 @@ impl Credentials {
     /// After a 4xx to a request that had the headers `sent`: whether to send it again, with the headers that
     /// [`Credentials::headers_for`] gives now. Runs the commands of GOAUTH for this URL, once.
     pub async fn after_4xx(&self, url: &str, sent: &[(String, String)], refusal: &Refusal) -> bool {
-        if !url.starts_with("https://") || in_url(url).is_some() || !(400..500).contains(&refusal.status) {
+        let secret = url.starts_with("https://") && in_url(url).is_none();
+        if !secret || !self.may_bring_more() || !(400..500).contains(&refusal.status) {
             return false;
         }
         self.first.get_or_init(|| self.run_all(None)).await;
@@ -160,9 +161,6 @@ impl Credentials {
         // Where another request has brought credentials meanwhile, those are tried first.
         if changed(&self.state()) {
             return true;
-        }
-        if !self.may_bring_more() {
-            return false;
         }
         let _one = self.running.lock().await;
         if changed(&self.state()) {
@@ -294,6 +292,9 @@ impl Authorize for Credentials {
 
     fn refused<'a>(&'a self, url: &'a str, answer: &'a Refusal) -> BoxFuture<'a, bool> {
         Box::pin(async move {
+            if !self.may_bring_more() {
+                return false;
+            }
             let sent = self.state().given.get(url).cloned().unwrap_or_default();
             self.after_4xx(url, &sent, answer).await
         })
