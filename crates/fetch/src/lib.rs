@@ -19,7 +19,11 @@ pub mod list;
 pub mod query;
 pub mod sumdb;
 pub mod sums;
+pub mod download;
+pub mod source;
+pub mod transfer;
 pub mod unpack;
+pub mod verify;
 pub mod web;
 
 pub use auth::Credentials;

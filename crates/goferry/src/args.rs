@@ -23,6 +23,8 @@ pub(crate) enum Command {
     /// Find what keeps module downloads from reusing connections here, what it costs and what to do.
     #[command(visible_alias = "diagnose")]
     Doctor(Doctor),
+    /// Fetch a project's modules into the Go module cache, as `go mod download` would, all at once.
+    Download(Download),
     /// Show the page of a finding, or list all findings.
     Explain(Explain),
     /// Take a setting that a finding is about out of your own files; shows the change unless told to make it.
@@ -53,6 +55,62 @@ pub(crate) struct Doctor {
     /// No progress on standard error.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  goferry download                       the module or workspace of this folder
+  goferry download ./service             that of another folder
+  goferry download golang.org/x/text@latest
+  goferry download all                   the whole build list
+What is meant by all, patterns and queries: go help mod download, go help
+module queries. Settings are those of the go command: GOPROXY, GOPRIVATE,
+GOSUMDB, GOMODCACHE, GOFLAGS and so on, from the environment or go env -w.")]
+pub(crate) struct Download {
+    /// A folder, or modules: MODULE@VERSION, MODULE@QUERY, MODULE, a pattern, all.
+    #[arg(value_name = "DIR|MODULE")]
+    pub(crate) what: Vec<String>,
+    /// The project's folder, where modules are named.
+    #[arg(short = 'C', long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print a JSON object for each module, with the fields of `go mod download -json`.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Only say what would be downloaded. Reads the go.mod files that this takes.
+    #[arg(long, short = 'n')]
+    pub(crate) dry_run: bool,
+    /// Zips only; the go command unpacks those that it needs.
+    #[arg(long)]
+    pub(crate) no_extract: bool,
+    /// Most connections to one server; how many are used is decided by measurement.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) connections: u16,
+    /// Fetch the toolchain that the project makes the go command fetch: always, never, or when it would.
+    #[arg(long, value_name = "WHEN", default_value = "auto", num_args = 0..=1, default_missing_value = "always")]
+    pub(crate) toolchain: When,
+    /// How often a file is tried again without progress.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(crate) retries: u32,
+    /// How long a file may go without progress, in seconds; tries and waits included.
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Write what happened on each connection to FILE, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) timeline: Option<PathBuf>,
+    /// No progress and no summary.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// When the go command would fetch it.
+    Auto,
+    /// As auto, and say so where there is nothing to fetch.
+    Always,
+    /// Never.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -227,5 +285,13 @@ pub(crate) mod units {
             assert!(rate("0mbit").is_err() && rate("200").is_err());
             assert!(share("101%").is_err() && share("2").is_err() && share("-1%").is_err());
         }
+    }
+}
+
+/// A number of seconds, from 1 to a day.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.trim_end_matches('s').parse::<f64>() {
+        Ok(seconds) if (1.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 1 to 86400 is needed".to_owned()),
     }
 }

@@ -4,6 +4,7 @@
 mod args;
 mod demo;
 mod doctor;
+mod download;
 mod exit_code;
 mod explain;
 mod failure;
@@ -53,6 +54,10 @@ fn dispatch(command: Command, printer: &mut Printer) -> failure::Outcome {
         Command::Doctor(args) => {
             printer.set_quiet(args.quiet);
             doctor::run(&args, printer)
+        }
+        Command::Download(args) => {
+            printer.set_quiet(args.quiet);
+            download::run(&args, printer)
         }
         Command::Explain(args) => explain::run(&args, printer),
         Command::Fix(args) => fix::run(&args, printer),

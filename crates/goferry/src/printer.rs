@@ -85,6 +85,11 @@ impl Printer {
         }
     }
 
+    /// A line that is written over by the next, on a terminal; nothing elsewhere.
+    pub(crate) fn progress(&self, text: &str) {
+        self.phase(text);
+    }
+
     /// Why a command ended without its result.
     pub(crate) fn failure(&self, failure: &Failure) {
         let label = |name: &str, code: &str| {

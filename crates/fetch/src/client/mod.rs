@@ -1,7 +1,7 @@
 //! The one HTTP client: pools by origin, redirects, credentials, and the patience that a broken network needs.
 
 mod failure;
-mod local;
+pub(crate) mod local;
 mod patience;
 
 use std::collections::BTreeMap;
@@ -237,8 +237,7 @@ impl Client {
                     let _ = response.body.collect(64 << 10).await;
                     (origin, target) = next;
                 }
-                status @ 400..=499
-                    if origin.https && !seen_refusal && status != 404 && status != 410 && own.is_none() =>
+                status @ 400..=499 if origin.https && !seen_refusal && own.is_none() =>
                 {
                     // cmd/go/internal/web/http.go: a 4xx over https asks GOAUTH again, once.
                     seen_refusal = true;

@@ -1,0 +1,368 @@
+//! The downloader: what `go mod download` would leave, fetched all at once.
+//!
+//! Everything that is known is asked for at once. In a module at go 1.17 or later the zips of its requirements do not
+//! wait for the graph: go.mod lists them. Where the graph then selects other versions, those come on top.
+
+mod graph;
+mod module;
+mod report;
+mod shop;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use goferry_env::ProjectFiles;
+use goferry_module::graph::ModuleGraph;
+use goferry_module::{ModuleVersion, ProxyTarget, Version};
+use goferry_net::Party;
+use tokio::task::JoinSet;
+
+use self::module::Want;
+pub use self::report::{Failed, ModuleReport, Report, Reporter, Silent};
+pub use self::shop::{Setup, Shop};
+use crate::error::{FailKind, FetchError};
+use crate::query::{self, Argument, Source};
+use crate::sums::{Hashed, Keep};
+
+/// What is to be downloaded.
+#[derive(Clone, Debug, Default)]
+pub struct Job {
+    /// What the user named; nothing means what `go mod download` without arguments means.
+    pub arguments: Vec<Argument>,
+    /// Zips only, nothing unpacked.
+    pub no_extract: bool,
+    /// Say what would be downloaded, and fetch only the go.mod files that this takes.
+    pub dry_run: bool,
+    /// Write go.sum and go.mod even where something failed, as `go mod download -json` does.
+    pub write_on_failure: bool,
+    /// A toolchain (`golang.org/toolchain`) to fetch as well.
+    pub toolchain: Option<ModuleVersion>,
+}
+
+/// Downloads.
+pub struct Downloader {
+    shop: Arc<Shop>,
+    project: Option<ProjectFiles>,
+    reporter: Arc<dyn Reporter>,
+}
+
+/// What was found to be downloaded, and how.
+struct Found {
+    graph: Option<ModuleGraph>,
+    queries: BTreeMap<ModuleVersion, Option<String>>,
+}
+
+impl Downloader {
+    /// A downloader for a project, or for none.
+    #[must_use]
+    pub fn new(shop: Arc<Shop>, project: Option<ProjectFiles>, reporter: Arc<dyn Reporter>) -> Downloader {
+        Downloader { shop, project, reporter }
+    }
+
+    /// Does it all. Whatever fails is in the report; the rest is finished.
+    pub async fn run(&self, job: &Job) -> Report {
+        let began = Instant::now();
+        let mut report = Report::default();
+        let splitters = self.start_splitters();
+        let mut running: JoinSet<ModuleReport> = JoinSet::new();
+        let mut started = BTreeSet::new();
+        let mut rank = 1 << 20;
+        let mut start = |module: &ModuleVersion, zip_only: bool, running: &mut JoinSet<ModuleReport>| {
+            if !job.dry_run && started.insert(module.clone()) {
+                rank -= 1;
+                let want = Want { extract: !job.no_extract, zip_only, rank };
+                running.spawn(module::download(Arc::clone(&self.shop), module.clone(), want));
+            }
+        };
+        if let Some(toolchain) = &job.toolchain {
+            start(toolchain, true, &mut running);
+        }
+        let found = {
+            let early = self.known_early(job);
+            self.warm(&early);
+            for module in &early {
+                start(module, false, &mut running);
+            }
+            self.reporter.planned(early.len().max(1));
+            self.find(job, &mut report).await
+        };
+        let wanted: BTreeSet<ModuleVersion> = found.queries.keys().cloned().collect();
+        self.reporter.planned(wanted.len() + usize::from(job.toolchain.is_some()));
+        for module in &wanted {
+            start(module, false, &mut running);
+        }
+        // Without arguments, and outside a workspace, the go command writes its files before it fetches zips.
+        let early = job.arguments.is_empty() && self.project.as_ref().is_some_and(|project| project.go_work.is_none());
+        if early && !job.dry_run && report.failed.is_empty() {
+            self.write(&found, false, &mut report);
+        }
+        while let Some(ended) = running.join_next().await {
+            match ended {
+                Ok(mut module) => {
+                    module.query = found.queries.get(&module.module).cloned().flatten();
+                    self.reporter.done(&module);
+                    report.bytes += module.bytes;
+                    report.modules.push(module);
+                }
+                Err(error) => report.failed.push(Failed {
+                    what: "goferry".to_owned(),
+                    error: FetchError::new(FailKind::Invalid, Party::Goferry, format!("a task ended: {error}")),
+                }),
+            }
+        }
+        let mismatch =
+            |module: &ModuleReport| module.error.as_ref().is_some_and(|error| error.kind == FailKind::Mismatch);
+        let may = report.ok() || (job.write_on_failure && !report.modules.iter().any(mismatch));
+        if !early && !job.dry_run && may {
+            self.write(&found, true, &mut report);
+        }
+        drop(splitters);
+        self.finish(&mut report, job, &wanted, began);
+        report
+    }
+
+    /// The modules that are certain before the graph is known.
+    fn known_early(&self, job: &Job) -> Vec<ModuleVersion> {
+        let Some(project) = self.project.as_ref().filter(|_| job.arguments.is_empty()) else { return Vec::new() };
+        let [(_, go_mod)] = project.modules.as_slice() else { return Vec::new() };
+        if project.go_work.is_some() || !go_mod.is_pruned() {
+            return Vec::new();
+        }
+        let mut highest: BTreeMap<&str, &goferry_module::gomod::Require> = BTreeMap::new();
+        for require in &go_mod.requires {
+            // A line that the go command would change is not certain.
+            if !require.version.is_canonical() && !require.version.is_incompatible() {
+                return Vec::new();
+            }
+            if highest.insert(&require.path, require).is_some() {
+                return Vec::new();
+            }
+        }
+        let excluded = |path: &str, version: &Version| {
+            go_mod.excludes.iter().any(|exclude| exclude.path == path && exclude.version == *version)
+        };
+        if go_mod.requires.iter().any(|require| excluded(&require.path, &require.version)) {
+            return Vec::new();
+        }
+        highest
+            .values()
+            .filter_map(|require| match go_mod.replacement(&require.path, &require.version) {
+                Some(replace) => replace.new.module_version(),
+                None => require.module_version(),
+            })
+            .collect()
+    }
+
+    /// Opens the first connection while go.mod files are read and the cache is looked at.
+    fn warm(&self, early: &[ModuleVersion]) {
+        let cached = !early.is_empty() && early.iter().all(|module| self.shop.cache.state(module).zip().is_some());
+        if cached {
+            return;
+        }
+        if let Some(ProxyTarget::Url(first)) = self.shop.sources.proxies().entries().first().map(|entry| &entry.target)
+        {
+            self.shop.sources.client().warm(first);
+        }
+    }
+
+    /// Finds out what is to be downloaded.
+    async fn find(&self, job: &Job, report: &mut Report) -> Found {
+        let mut found = Found { graph: None, queries: BTreeMap::new() };
+        let outcome = if job.arguments.is_empty() {
+            self.find_default(&mut found, report).await
+        } else {
+            self.find_arguments(job, &mut found, report).await
+        };
+        if let Err(error) = outcome {
+            report.failed.push(Failed { what: String::new(), error });
+        }
+        report.go_mods = found.graph.as_ref().map_or(0, |graph| graph.go_mods_read().count());
+        found
+    }
+
+    async fn find_default(&self, found: &mut Found, report: &mut Report) -> Result<(), FetchError> {
+        let Some(project) = &self.project else {
+            let text = "there is no go.mod or go.work here or in any folder above";
+            return Err(FetchError::new(FailKind::Forbidden, Party::Client, text)
+                .with_advice("go to the folder of a module, or name modules: goferry download MODULE@VERSION"));
+        };
+        let graph = graph::load(&self.shop, graph::loader(project)?).await?;
+        for refused in &graph.download_default().refused {
+            let error = FetchError::new(FailKind::Forbidden, Party::Client, refused.to_string());
+            report.failed.push(Failed { what: refused.path.clone(), error });
+        }
+        for module in &graph.download_default().modules {
+            found.queries.insert(module.clone(), None);
+        }
+        found.graph = Some(graph);
+        Ok(())
+    }
+
+    async fn find_arguments(&self, job: &Job, found: &mut Found, report: &mut Report) -> Result<(), FetchError> {
+        let project = self.query_project(job, found).await?;
+        let entries = self.shop.sources.entries();
+        let sources: Vec<Source<'_>> = entries
+            .iter()
+            .map(|(versions, on, direct)| Source {
+                versions,
+                fall_back_on_error: *on == goferry_module::FallBack::AnyError,
+                direct: *direct,
+            })
+            .collect();
+        let context = query::Context::new(sources, project);
+        // All at once: each is several round trips.
+        let resolutions = join_all(job.arguments.iter().map(|argument| query::resolve(argument, &context))).await;
+        for (argument, outcome) in job.arguments.iter().zip(resolutions) {
+            match outcome {
+                Ok(resolution) => {
+                    report.notes.extend(resolution.notes);
+                    for resolved in resolution.modules {
+                        let query = found.queries.entry(resolved.module).or_default();
+                        *query = query.take().or(resolved.query);
+                    }
+                }
+                Err(error) => report.failed.push(Failed { what: argument.text(), error }),
+            }
+        }
+        Ok(())
+    }
+
+    /// What go.mod or go.work says of modules, with the graph where an argument needs it.
+    async fn query_project(&self, job: &Job, found: &mut Found) -> Result<Option<query::Project>, FetchError> {
+        let Some(files) = &self.project else { return Ok(None) };
+        let main_paths: Vec<String> =
+            files.modules.iter().filter_map(|(_, go_mod)| Some(go_mod.module.as_ref()?.path.clone())).collect();
+        let mut roots: BTreeMap<String, Version> = BTreeMap::new();
+        for require in files.modules.iter().flat_map(|(_, go_mod)| &go_mod.requires) {
+            let highest = roots.entry(require.path.clone()).or_insert_with(|| require.version.clone());
+            if *highest < require.version {
+                *highest = require.version.clone();
+            }
+        }
+        let pruned = files.go_work.is_none() && files.modules.iter().all(|(_, go_mod)| go_mod.is_pruned());
+        let needs = job.arguments.iter().any(|argument| argument.needs_graph(&roots, &main_paths, pruned));
+        let selected = if needs {
+            let graph = graph::load(&self.shop, graph::loader(files)?).await?;
+            let selected = graph
+                .build_list()
+                .iter()
+                .map(|one| (one.path.clone(), one.version.clone()))
+                .collect::<BTreeMap<_, _>>();
+            found.graph = Some(graph);
+            selected
+        } else {
+            roots
+        };
+        let head = files.go_work.as_ref().map(|(file, _)| file).or(files.modules.first().map(|(file, _)| file));
+        Ok(Some(query::Project {
+            directory: head.and_then(|file| file.parent()).map(std::path::Path::to_owned).unwrap_or_default(),
+            main_paths,
+            selected,
+            excludes: files.modules.iter().flat_map(|(_, go_mod)| go_mod.excludes.clone()).collect(),
+            replaces: files.modules.iter().flat_map(|(_, go_mod)| go_mod.replaces.clone()).collect(),
+            work_replaces: files.go_work.as_ref().map(|(_, work)| work.replaces.clone()).unwrap_or_default(),
+        }))
+    }
+
+    /// Writes go.sum or go.work.sum as the go command would; `zips` says whether hashes of zips may be added.
+    fn write(&self, found: &Found, zips: bool, report: &mut Report) {
+        let Some(project) = &self.project else { return };
+        let mut keep = Keep::nothing();
+        match &found.graph {
+            Some(graph) => {
+                for module in graph.go_mods_in_graph() {
+                    keep.in_graph(module);
+                }
+                for module in graph.build_list().iter().filter_map(|one| one.module_version().ok().flatten()) {
+                    if zips {
+                        keep.selected(&module);
+                    } else {
+                        keep.in_graph(&module);
+                    }
+                }
+            }
+            None if project.go_work.is_none() => {
+                for module in self.required() {
+                    keep.selected(&module);
+                }
+            }
+            None => {}
+        }
+        let lock = self.shop.cache.root().join("cache/lock");
+        match self.shop.verifier.sums().write(&keep, &lock) {
+            Ok(written) => report.written = written.or(report.written.take()),
+            Err(error) => report.failed.push(Failed { what: "go.sum".to_owned(), error }),
+        }
+    }
+
+    /// The modules that go.mod requires, after replacement.
+    fn required(&self) -> Vec<ModuleVersion> {
+        let Some(project) = &self.project else { return Vec::new() };
+        let of = |go_mod: &goferry_module::GoMod| -> Vec<ModuleVersion> {
+            go_mod
+                .requires
+                .iter()
+                .filter_map(|require| match go_mod.replacement(&require.path, &require.version) {
+                    Some(replace) => replace.new.module_version(),
+                    None => require.module_version(),
+                })
+                .collect()
+        };
+        project.modules.iter().flat_map(|(_, go_mod)| of(go_mod)).collect()
+    }
+
+    fn start_splitters(&self) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        for (url, _) in self.shop.sources.proxies().urls() {
+            if url.scheme() == goferry_module::Scheme::File {
+                continue;
+            }
+            let Ok(pool) = self.shop.sources.client().pool_of(url) else { continue };
+            let (splitter, url) = (Arc::clone(&self.shop.splitter), url.clone());
+            running.spawn(async move { splitter.run(pool, &url).await });
+        }
+        running
+    }
+
+    fn finish(&self, report: &mut Report, job: &Job, wanted: &BTreeSet<ModuleVersion>, began: Instant) {
+        self.shop.cache.flush_lists();
+        report.modules.sort_by(|a, b| a.module.cmp(&b.module));
+        report.notes.extend(self.shop.verifier.warnings());
+        report.pools = self.shop.sources.client().summaries();
+        report.healed = self.shop.sources.client().healed();
+        if job.dry_run {
+            let missing = |module: &&ModuleVersion| {
+                let state = self.shop.cache.state(module);
+                state.zip().is_none() || !(state.extracted || job.no_extract)
+            };
+            report.would = wanted.iter().chain(&job.toolchain).filter(missing).cloned().collect();
+        } else if self.project.is_some() && job.arguments.is_empty() {
+            let listed = |module: &&ModuleVersion| !self.shop.verifier.sums().lists(module, Hashed::Zip);
+            report.not_in_sum = wanted.iter().filter(listed).cloned().collect();
+        }
+        report.took = began.elapsed();
+    }
+}
+
+/// Awaits all; the order stays.
+async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = futures.map(|future| (Some(Box::pin(future)), None)).collect();
+    std::future::poll_fn(|context| {
+        let mut waiting = false;
+        for (future, done) in &mut pending {
+            if let Some(running) = future {
+                match running.as_mut().poll(context) {
+                    std::task::Poll::Ready(value) => {
+                        *done = Some(value);
+                        *future = None;
+                    }
+                    std::task::Poll::Pending => waiting = true,
+                }
+            }
+        }
+        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, done)| done).collect()
+}

@@ -1,0 +1,274 @@
+//! Where a module's files come from: the entries of GOPROXY in order, with the exact meaning of `,` and `|`, and the go
+//! command for `direct` (cmd/go/internal/modfetch/proxy.go, `TryProxies`; repo.go, `Lookup`).
+
+mod direct;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use goferry_module::pattern::match_prefix_patterns;
+use goferry_module::{
+    FallBack, FileKind, ModInfo, ModulePath, ModuleVersion, ProxyList, ProxyTarget, ProxyUrl, Version,
+};
+use goferry_net::Party;
+
+pub use direct::GoDirect;
+
+use crate::cache::ModCache;
+use crate::client::Client;
+use crate::error::{FailKind, FetchError};
+use crate::list::{MAX_LIST, VersionList};
+use crate::query::Versions;
+use crate::web::BoxFuture;
+
+/// The largest go.mod (x/mod zip.go, `MaxGoMod`).
+pub const MAX_GO_MOD: usize = 16 << 20;
+/// The largest `.info`.
+pub const MAX_INFO: usize = goferry_module::info::MAX_INFO;
+
+/// A ranking of requests: what unlocks more goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Nobody waits for it but the user.
+    Info = 0,
+    /// A go.mod of a module that is downloaded.
+    Mod = 1,
+    /// A go.mod that may lead to others.
+    Graph = 2,
+}
+
+/// Where a file came from, or would.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// A module proxy.
+    Proxy(&'a ProxyUrl),
+    /// The go command, which clones.
+    Direct(&'a GoDirect),
+}
+
+impl Place<'_> {
+    /// The place as messages name it; credentials masked.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Place::Proxy(url) => url.to_string(),
+            Place::Direct(_) => "direct".to_owned(),
+        }
+    }
+}
+
+/// The entries of GOPROXY, and who serves them.
+pub struct Sources {
+    client: Arc<Client>,
+    cache: Arc<ModCache>,
+    list: ProxyList,
+    no_proxy: String,
+    direct: GoDirect,
+}
+
+impl Sources {
+    /// `list` is GOPROXY, `no_proxy` GONOPROXY (whose default is GOPRIVATE).
+    #[must_use]
+    pub fn new(
+        client: Arc<Client>,
+        cache: Arc<ModCache>,
+        list: ProxyList,
+        no_proxy: String,
+        direct: GoDirect,
+    ) -> Sources {
+        Sources { client, cache, list, no_proxy, direct }
+    }
+
+    /// The HTTP client.
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    /// GOPROXY.
+    #[must_use]
+    pub fn proxies(&self) -> &ProxyList {
+        &self.list
+    }
+
+    /// Whether GONOPROXY sends the module past all proxies.
+    #[must_use]
+    pub fn skips_proxy(&self, path: &str) -> bool {
+        match_prefix_patterns(&self.no_proxy, path)
+    }
+
+    /// Asks one place after the other, as GOPROXY says.
+    ///
+    /// # Errors
+    /// The error that tells most: of `direct` where it was asked, else the first that is not "not found".
+    pub async fn try_each<'a, T, F>(&'a self, path: &str, ask: impl Fn(Place<'a>) -> F) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, FetchError>>,
+    {
+        if self.skips_proxy(path) {
+            return ask(Place::Direct(&self.direct)).await;
+        }
+        let mut best: Option<FetchError> = None;
+        for entry in self.list.entries() {
+            let (outcome, direct) = match &entry.target {
+                ProxyTarget::Url(url) => (ask(Place::Proxy(url)).await, false),
+                ProxyTarget::Direct => (ask(Place::Direct(&self.direct)).await, true),
+                ProxyTarget::Off => {
+                    let text = format!("{path}: module lookup disabled by GOPROXY=off");
+                    (Err(FetchError::new(FailKind::Forbidden, Party::Client, text)), false)
+                }
+            };
+            let error = match outcome {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let not_found = error.is_not_found();
+            let goes_on = not_found || entry.on == FallBack::AnyError;
+            // What this machine or the content is at fault for, no other proxy mends.
+            let own = matches!(error.kind, FailKind::Local(_) | FailKind::Mismatch);
+            if direct || best.as_ref().is_none_or(FetchError::is_not_found) {
+                best = Some(error);
+            }
+            if !goes_on || own {
+                break;
+            }
+        }
+        Err(best.unwrap_or_else(|| {
+            FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}: GOPROXY names nobody to ask"))
+        }))
+    }
+
+    /// The bytes of a `.info`, as sent.
+    ///
+    /// # Errors
+    /// See [`Sources::try_each`].
+    pub async fn info(&self, module: &ModuleVersion) -> Result<Bytes, FetchError> {
+        self.try_each(module.path().as_str(), |place| async move {
+            match place {
+                Place::Proxy(url) => {
+                    self.client.get_ranked(url, &module.proxy_path(FileKind::Info), MAX_INFO, Rank::Info as u64).await
+                }
+                Place::Direct(go) => go.info(module).await,
+            }
+        })
+        .await
+    }
+
+    /// The bytes of a `.mod`, not verified, and where they came from.
+    ///
+    /// # Errors
+    /// See [`Sources::try_each`].
+    pub async fn go_mod(&self, module: &ModuleVersion, rank: Rank) -> Result<(Bytes, String), FetchError> {
+        self.try_each(module.path().as_str(), |place| async move {
+            let bytes = match place {
+                Place::Proxy(url) => {
+                    self.client.get_ranked(url, &module.proxy_path(FileKind::Mod), MAX_GO_MOD, rank as u64).await?
+                }
+                Place::Direct(go) => go.go_mod(module).await?,
+            };
+            Ok((bytes, place.name()))
+        })
+        .await
+    }
+
+    /// The entries as [`Versions`], for queries; with each whether `|` follows, and whether it is `direct`.
+    #[must_use]
+    pub fn entries(self: &Arc<Self>) -> Vec<(EntryVersions, FallBack, bool)> {
+        let proxies = self.list.entries().iter().enumerate().map(|(index, entry)| {
+            let direct = !matches!(entry.target, ProxyTarget::Url(_));
+            (EntryVersions { sources: Arc::clone(self), entry: Some(index) }, entry.on, direct)
+        });
+        // GONOPROXY's modules go to the go command, whatever the list says.
+        let private = (EntryVersions { sources: Arc::clone(self), entry: None }, FallBack::NotFound, true);
+        std::iter::once(private).chain(proxies).collect()
+    }
+}
+
+/// One entry of GOPROXY, asked for versions.
+pub struct EntryVersions {
+    sources: Arc<Sources>,
+    entry: Option<usize>,
+}
+
+impl EntryVersions {
+    fn place(&self) -> Result<Place<'_>, FetchError> {
+        let Some(entry) = self.entry else { return Ok(Place::Direct(&self.sources.direct)) };
+        match &self.sources.list.entries()[entry].target {
+            ProxyTarget::Url(url) => Ok(Place::Proxy(url)),
+            ProxyTarget::Direct => Ok(Place::Direct(&self.sources.direct)),
+            ProxyTarget::Off => {
+                let text = "module lookup disabled by GOPROXY=off";
+                Err(FetchError::new(FailKind::Forbidden, Party::Client, text))
+            }
+        }
+    }
+}
+
+impl Versions for EntryVersions {
+    fn serves(&self, path: &ModulePath) -> bool {
+        self.sources.skips_proxy(path.as_str()) == self.entry.is_none()
+    }
+
+    fn list<'a>(&'a self, path: &'a ModulePath) -> BoxFuture<'a, Result<VersionList, FetchError>> {
+        Box::pin(async move {
+            match self.place()? {
+                Place::Proxy(url) => {
+                    let rest = format!("/{}/@v/list", path.escape());
+                    VersionList::parse(&self.sources.client.get_ranked(url, &rest, MAX_LIST, 3).await?)
+                }
+                Place::Direct(go) => go.list(path).await,
+            }
+        })
+    }
+
+    fn latest<'a>(&'a self, path: &'a ModulePath) -> BoxFuture<'a, Result<ModInfo, FetchError>> {
+        Box::pin(async move {
+            match self.place()? {
+                Place::Proxy(url) => {
+                    let rest = format!("/{}/@latest", path.escape());
+                    parse_info(&self.sources.client.get_ranked(url, &rest, MAX_INFO, 3).await?, path, "@latest")
+                }
+                Place::Direct(go) => go.resolve(path, "latest").await,
+            }
+        })
+    }
+
+    fn info<'a>(&'a self, path: &'a ModulePath, rev: &'a str) -> BoxFuture<'a, Result<ModInfo, FetchError>> {
+        Box::pin(async move {
+            let module = Version::parse(rev).ok().and_then(|version| ModuleVersion::new(path.clone(), version).ok());
+            if let Some(cached) = module.and_then(|module| self.sources.cache.read_info(&module)) {
+                return parse_info(&cached, path, rev);
+            }
+            match self.place()? {
+                Place::Proxy(url) => {
+                    let rev = goferry_module::escape::escape_version(rev).map_err(|error| {
+                        FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{rev}: {error}"))
+                    })?;
+                    let rest = format!("/{}/@v/{rev}.info", path.escape());
+                    parse_info(&self.sources.client.get_ranked(url, &rest, MAX_INFO, 3).await?, path, &rev)
+                }
+                Place::Direct(go) => go.resolve(path, rev).await,
+            }
+        })
+    }
+
+    fn go_mod<'a>(&'a self, module: &'a ModuleVersion) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+        Box::pin(async move {
+            if let Some(cached) = self.sources.cache.read_mod(module) {
+                return Ok(cached.into());
+            }
+            match self.place()? {
+                Place::Proxy(url) => {
+                    let rest = module.proxy_path(FileKind::Mod);
+                    self.sources.client.get_ranked(url, &rest, MAX_GO_MOD, Rank::Graph as u64).await
+                }
+                Place::Direct(go) => go.go_mod(module).await,
+            }
+        })
+    }
+}
+
+fn parse_info(data: &[u8], path: &ModulePath, what: &str) -> Result<ModInfo, FetchError> {
+    ModInfo::parse(data).map_err(|error| FetchError::invalid(format!("{path}@{what}: {error}")))
+}

@@ -1,0 +1,103 @@
+//! Work for connections that have none: halves of the pieces with the most left.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use goferry_module::ProxyUrl;
+use goferry_net::Pool;
+use tokio::sync::mpsc;
+
+use super::piece::Piece;
+
+/// A piece with less left is not worth a request of its own.
+const LEAST: u64 = 384 << 10;
+
+/// The transfers that may give pieces away.
+#[derive(Debug, Default)]
+pub struct Splitter {
+    transfers: Mutex<Vec<Weak<Inner>>>,
+}
+
+/// A transfer that may give pieces away, as long as this lives.
+pub(super) struct Splittable(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    base: String,
+    pieces: Mutex<Vec<Arc<Piece>>>,
+    sender: Mutex<Option<mpsc::UnboundedSender<Arc<Piece>>>>,
+}
+
+impl Splittable {
+    pub(super) fn new(first: Arc<Piece>, base: &ProxyUrl) -> Splittable {
+        let pieces = Mutex::new(vec![first]);
+        Splittable(Arc::new(Inner { base: base.to_string(), pieces, sender: Mutex::new(None) }))
+    }
+}
+
+impl Splitter {
+    pub(super) fn register(&self, transfer: &Splittable) -> mpsc::UnboundedReceiver<Arc<Piece>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        *transfer.0.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&transfer.0));
+        receiver
+    }
+
+    /// Splits what comes from `base` whenever its pool has connections without work; ends when dropped.
+    pub(crate) async fn run(&self, pool: Pool, base: &ProxyUrl) {
+        let name = base.to_string();
+        loop {
+            pool.idle().await;
+            if pool.is_spread() && self.split(&name) {
+                // The new piece's request takes its place in the pool first.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            } else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    /// Halves the piece with the most left. False where none is worth it.
+    fn split(&self, base: &str) -> bool {
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        transfers.retain(|transfer| transfer.strong_count() > 0);
+        let mut best: Option<(u64, Arc<Inner>, Arc<Piece>)> = None;
+        for transfer in transfers.iter().filter_map(Weak::upgrade).filter(|transfer| transfer.base == base) {
+            let pieces = transfer.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for piece in pieces {
+                let left = piece.left();
+                if left >= LEAST && best.as_ref().is_none_or(|(most, ..)| left > *most) {
+                    best = Some((left, Arc::clone(&transfer), piece));
+                }
+            }
+        }
+        let Some((_, transfer, piece)) = best else { return false };
+        let half = Arc::new(piece.split());
+        let mut pieces = transfer.pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.retain(|piece| piece.left() > 0);
+        pieces.push(Arc::clone(&half));
+        let sender = transfer.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().is_some_and(|sender| sender.send(half).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_piece_with_the_most_left_is_halved() {
+        let base = ProxyUrl::parse("https://goproxy.example.com").unwrap();
+        let splitter = Splitter::default();
+        let small = Splittable::new(Arc::new(Piece::new(0, 100)), &base);
+        let large = Splittable::new(Arc::new(Piece::new(0, 1 << 21)), &base);
+        let _small = splitter.register(&small);
+        let mut asked = splitter.register(&large);
+        assert!(splitter.split(&base.to_string()));
+        let half = asked.try_recv().unwrap();
+        assert_eq!((half.start, half.left()), (1 << 20, 1 << 20));
+        assert!(!splitter.split("https://other.example.com"));
+        drop(large);
+        assert!(!splitter.split(&base.to_string()), "only what is large enough");
+    }
+}
