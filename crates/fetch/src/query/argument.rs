@@ -34,7 +34,8 @@ impl Argument {
     }
 
     /// Whether the go command loads the whole module graph because of this argument. `roots` are the versions that the
-    /// main modules' go.mod files require; `pruned` says whether they list all that their packages need (go 1.17 and up).
+    /// main module's go.mod requires, and none in a workspace; `pruned` says whether go.mod lists all that its packages
+    /// need (go 1.17 and up, and in a workspace).
     ///
     /// Where no argument needs the graph, the selected versions are those of `roots`, and nothing else is read.
     #[must_use]

@@ -125,12 +125,12 @@ impl Query<'_, '_> {
         matcher.matches(version) && (!self.check || self.context.disallowed(self.path, version).await.is_none())
     }
 
-    /// As [`Query::allows`], for a version that a proxy made up: one that is none is let through here and refused in the
-    /// end, as the go command does.
+    /// As [`Query::allows`], for a version that a proxy made up: one that is none fits where all
+    /// do, and is refused in the end.
     async fn allows_latest(&self, matcher: &Matcher, version: &str) -> bool {
         match Version::parse(version) {
             Ok(version) => self.allows(matcher, &version).await,
-            Err(_) => true,
+            Err(_) => matcher.is_open(),
         }
     }
 

@@ -52,6 +52,11 @@ impl Matcher {
                 }
             })
     }
+
+    /// Whether every version fits.
+    pub(super) fn is_open(&self) -> bool {
+        self.prefix.is_empty() && self.bound.is_none()
+    }
 }
 
 /// What `query` means for the module `path`, of which `selected` is in use now.

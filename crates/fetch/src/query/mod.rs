@@ -36,16 +36,19 @@ mod repo;
 mod resolve;
 mod retract;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use goferry_module::gomod::{Exclude, Replace, Retract};
+use goferry_module::gomod::{Exclude, Replace};
 use goferry_module::{ModInfo, ModulePath, ModuleVersion, Version};
 
 use self::memo::Memo;
+use self::retract::Retractions;
 use crate::error::FetchError;
 use crate::list::VersionList;
 use crate::web::BoxFuture;
@@ -117,7 +120,7 @@ pub struct Context<'a> {
     infos: Memo<(usize, ModulePath, String), Result<ModInfo, FetchError>>,
     go_mods: Memo<ModuleVersion, Result<Bytes, FetchError>>,
     /// `None` where retractions cannot be known.
-    retractions: Memo<String, Option<Arc<Vec<Retract>>>>,
+    retractions: Memo<String, Option<Arc<Retractions>>>,
 }
 
 impl<'a> Context<'a> {

@@ -11,7 +11,7 @@ use goferry_module::{ModulePath, ModuleVersion, Version};
 
 use super::Context;
 use super::choose::choose;
-use super::matcher::precedence;
+use super::matcher::{Precedence, precedence};
 use crate::web::BoxFuture;
 
 impl Context<'_> {
@@ -24,21 +24,18 @@ impl Context<'_> {
             return Some("excluded by go.mod".to_owned());
         }
         let retractions = self.retractions(path).await?;
-        let retract = retractions.iter().find(|retract| {
-            let version = precedence(version);
-            precedence(&retract.low) <= version && version <= precedence(&retract.high)
-        })?;
-        Some(format!("retracted by module author{}", short_message(&retract.rationale)))
+        let rationale = retractions.rationale(version)?;
+        Some(format!("retracted by module author{}", short_message(rationale)))
     }
 
     /// The retractions in the go.mod of the latest version, be that retracted or not. `None` where there is no such file or
     /// it cannot be read: the go command goes on without then.
-    async fn retractions(&self, path: &str) -> Option<Arc<Vec<Retract>>> {
+    async fn retractions(&self, path: &str) -> Option<Arc<Retractions>> {
         self.retractions.get(path.to_owned(), || self.load_retractions(path)).await
     }
 
     /// In a box, since the search for the latest version is a query itself.
-    fn load_retractions<'c>(&'c self, path: &'c str) -> BoxFuture<'c, Option<Arc<Vec<Retract>>>> {
+    fn load_retractions<'c>(&'c self, path: &'c str) -> BoxFuture<'c, Option<Arc<Retractions>>> {
         Box::pin(async move {
             let project = self.project.as_ref();
             if project.is_some_and(|project| project.replacement(path, None).is_some()) {
@@ -57,8 +54,38 @@ impl Context<'_> {
                 }
             };
             let go_mod = GoMod::parse_lax("go.mod", &data).ok()?;
-            Some(Arc::new(go_mod.retracts))
+            Some(Arc::new(Retractions::new(&go_mod.retracts)))
         })
+    }
+}
+
+/// The retractions of a module, made for lists and go.mod files of any length.
+#[derive(Debug)]
+pub(super) struct Retractions {
+    /// By low version. The second is the highest version that this or an earlier line retracts, with that line's comment.
+    lines: Vec<(Precedence, Precedence, String)>,
+}
+
+impl Retractions {
+    fn new(retracts: &[Retract]) -> Retractions {
+        let ends = |retract: &Retract| (precedence(&retract.low), precedence(&retract.high), retract.rationale.clone());
+        let mut lines: Vec<_> = retracts.iter().map(ends).collect();
+        lines.sort_by(|a, b| a.0.cmp(&b.0));
+        for at in 1..lines.len() {
+            if lines[at - 1].1 >= lines[at].1 {
+                let (_, high, rationale) = lines[at - 1].clone();
+                (lines[at].1, lines[at].2) = (high, rationale);
+            }
+        }
+        Retractions { lines }
+    }
+
+    /// The comment of a line that retracts the version, if there is one.
+    fn rationale(&self, version: &Version) -> Option<&str> {
+        let version = precedence(version);
+        let before = self.lines.partition_point(|(low, ..)| *low <= version);
+        let (_, high, rationale) = self.lines.get(before.checked_sub(1)?)?;
+        (version <= *high).then_some(rationale)
     }
 }
 
@@ -84,7 +111,24 @@ fn short_message(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::short_message;
+    use goferry_module::Version;
+    use goferry_module::gomod::GoMod;
+
+    use super::{Retractions, short_message};
+
+    #[test]
+    fn what_lines_in_any_order_retract() {
+        let text = b"module m\nretract v1.5.0 // e\nretract [v1.0.0, v2.0.0] // all\nretract v0.1.0-rc // rc\nretract [v1.1.0, v1.2.0]";
+        let retractions = Retractions::new(&GoMod::parse_lax("go.mod", text).unwrap().retracts);
+        let retracted = |v: &str| retractions.rationale(&Version::parse(v).unwrap()).is_some();
+        for v in ["v0.1.0-rc", "v1.0.0", "v1.2.1", "v1.5.0", "v1.9.0-pre", "v2.0.0+incompatible"] {
+            assert!(retracted(v), "{v}");
+        }
+        for v in ["v0.0.1", "v0.1.0", "v1.0.0-rc", "v2.0.1"] {
+            assert!(!retracted(v), "{v}");
+        }
+        assert!(Retractions::new(&[]).rationale(&Version::parse("v1.0.0").unwrap()).is_none());
+    }
 
     #[test]
     fn only_what_a_terminal_can_show_is_told() {
