@@ -208,12 +208,14 @@ impl Sums {
         Ok(Sums { files, database, state: Mutex::new(State { main, workspace, seen: HashMap::new() }) })
     }
 
-    /// Whether a hash of known algorithm is listed (`modfetch.HaveSum`).
+    /// Whether a file lists a hash of known algorithm (`modfetch.HaveSum`): what was added in this run and is not written
+    /// does not count.
     #[must_use]
     pub fn lists(&self, module: &ModuleVersion, what: Hashed) -> bool {
         let key = Key::of(module, what);
         let state = self.state();
-        let known = |table: &Table| table.hashes(&key).iter().any(|hash| hash.starts_with("h1:"));
+        let written = |hash: &String| state.seen.get(&(key.clone(), hash.clone())) != Some(&Seen::Added);
+        let known = |table: &Table| table.hashes(&key).iter().any(|hash| hash.starts_with("h1:") && written(hash));
         known(&state.main) || state.workspace.iter().any(known)
     }
 

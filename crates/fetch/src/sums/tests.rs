@@ -126,7 +126,9 @@ fn what_the_database_did_not_confirm_is_not_written() {
     let sums = place.load();
     assert!(matches!(sums.check(&module(A), Hashed::Zip, &hash("evil"), "x"), Verdict::Ask));
     sums.add(&module(B), Hashed::Zip, &hash(B), "x").unwrap();
+    assert!(!sums.lists(&module(B), Hashed::Zip), "not yet");
     let written = sums.write(&keep(&[A, B]), &place.lock()).unwrap().unwrap();
+    assert!(sums.lists(&module(B), Hashed::Zip) && !sums.lists(&module(A), Hashed::Zip));
     assert_eq!(place.text(), line(B));
     assert_eq!(written, Written { file: place.file(), added: vec![line(B).trim().to_owned()], dropped: 0 });
     assert!(place.lock().exists());
