@@ -1,7 +1,7 @@
 //! One reading of the graph, from one set of roots (`modload.readModGraph`, `mvs.Graph`).
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::error::GraphError;
@@ -36,7 +36,7 @@ pub(super) struct Graph {
     selected: HashMap<PathId, Node>,
     queued: HashSet<(Node, Pruning)>,
     /// Of a workspace: the paths whose selected version is to be read as a main module is, and the versions that were.
-    as_main: HashSet<PathId>,
+    as_main: BTreeSet<PathId>,
     read_as_main: HashSet<Node>,
 }
 
@@ -80,7 +80,7 @@ impl GraphLoader {
             let paths: Vec<PathId> = self.roots.iter().map(|&root| self.nodes.path_id(root)).collect();
             self.graph.as_main.extend(paths);
         }
-        let mut more = HashSet::new();
+        let mut more = BTreeSet::new();
         for path in self.graph.as_main.iter() {
             let Some(&module) = self.graph.selected.get(path) else { continue };
             if !self.graph.read_as_main.contains(&module) {
