@@ -101,6 +101,7 @@ fn rfc3339(text: &str) -> Option<Timestamp> {
     let digits = |range: std::ops::Range<usize>| b.get(range).is_some_and(|b| b.iter().all(u8::is_ascii_digit));
     let shaped = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19].into_iter().all(digits)
         && [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')].into_iter().all(|(at, c)| b[at] == c)
+        && &b[17..19] != b"60"
         && text.is_ascii();
     let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let zoned = zone == "Z" || (zone.len() == 6 && zone.as_bytes()[3] == b':');
@@ -145,9 +146,15 @@ mod tests {
 
     #[test]
     fn times_that_go_cannot_read_do_not_count() {
-        for time in
-            ["2024-05-06", "2024-05-06T07:08Z", "2024-05-06 07:08:09Z", "20240506T070809Z", "x", "0001-01-01T00:00:00Z"]
-        {
+        for time in [
+            "2024-05-06",
+            "2024-05-06T07:08Z",
+            "2024-05-06 07:08:09Z",
+            "20240506T070809Z",
+            "2024-05-06T07:08:60Z",
+            "x",
+            "0001-01-01T00:00:00Z",
+        ] {
             let list = VersionList::parse(format!("v1.0.0 {time}\n").as_bytes()).unwrap();
             assert_eq!(list.newest(), None, "{time}");
         }
@@ -161,6 +168,20 @@ mod tests {
         assert_eq!(VersionList::parse(b"\xff\xfe\0\nv1.0.0\xff\n").unwrap(), VersionList::default());
         assert_eq!(VersionList::parse(b"").unwrap(), VersionList::default());
         assert_eq!(texts(&VersionList::parse("v1.0.0\u{85}x".as_bytes()).unwrap()), ["v1.0.0"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_list_is_read_and_comes_out_sorted(body in "(v?[0-9]{1,2}(\\.[0-9]{1,2}){0,3}[-+]?[a-z0-9.-]{0,40}[ T:Z0-9é-]{0,30}\n){0,20}") {
+            let list = VersionList::parse(body.as_bytes()).unwrap();
+            proptest::prop_assert!(list.tagged().is_sorted());
+            proptest::prop_assert!(list.tagged().iter().all(|version| version.pseudo().is_none()));
+        }
+
+        #[test]
+        fn any_octets_are_read(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            VersionList::parse(&body).unwrap();
+        }
     }
 
     #[test]

@@ -91,12 +91,13 @@ impl Retractions {
 
 /// The go.mod of a replacement's directory; `None` where it is not there or too large.
 fn read_go_mod(directory: &Path) -> Option<Bytes> {
-    let mut data = Vec::new();
-    let file = std::fs::File::open(directory.join("go.mod")).ok()?;
-    if !file.metadata().ok()?.is_file() {
+    let path = directory.join("go.mod");
+    // Opening a named pipe would wait for who writes it.
+    if !std::fs::metadata(&path).ok()?.is_file() {
         return None;
     }
-    file.take(MAX_GO_MOD as u64 + 1).read_to_end(&mut data).ok()?;
+    let mut data = Vec::new();
+    std::fs::File::open(path).ok()?.take(MAX_GO_MOD as u64 + 1).read_to_end(&mut data).ok()?;
     (data.len() <= MAX_GO_MOD).then(|| data.into())
 }
 
