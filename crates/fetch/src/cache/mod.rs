@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use goferry_module::{DirHash, FileKind, ModInfo, ModulePath, ModuleVersion};
@@ -43,6 +43,9 @@ const MAX_MOD: u64 = goferry_module::zip::MAX_GO_MOD;
 
 /// The largest `.info` that is read, in bytes.
 const MAX_INFO: u64 = goferry_module::info::MAX_INFO as u64;
+
+/// The largest `list` that is read, in bytes.
+const MAX_LIST: u64 = 1 << 20;
 
 /// How long a lock is waited for, where nothing else is said.
 const LOCK_WAIT: Duration = Duration::from_secs(10 * 60);
@@ -156,7 +159,8 @@ impl ModCache {
         read_bounded(&self.file(module, FileKind::Mod), MAX_MOD).filter(|data| !data.starts_with(b"//vgo 0.0."))
     }
 
-    /// What the cache has of a module version. Six system calls and the reading of `V.ziphash`; no lock.
+    /// What the cache has of a module version. Few system calls, no lock. Where a killed process left a `.mod` that is
+    /// not in `list`, that is noted for [`ModCache::flush_lists`].
     #[must_use]
     pub fn state(&self, module: &ModuleVersion) -> CacheState {
         let mut path = self.file_stem(module);
@@ -169,15 +173,28 @@ impl ModCache {
             path.clone()
         };
         let hash = read_bounded(&at(".ziphash"), 4096);
+        let has_mod = at(".mod").is_file();
+        if has_mod && !self.is_listed(module) {
+            self.stale_lists.lock().unwrap_or_else(PoisonError::into_inner).insert(module.path().clone());
+        }
         CacheState {
             has_info: at(".info").is_file(),
-            has_mod: at(".mod").is_file(),
+            has_mod,
             has_zip: at(".zip").is_file(),
             extracted: hash.is_some()
                 && self.dir(module).is_dir()
                 && matches!(fs::metadata(at(".partial")), Err(e) if e.kind() == io::ErrorKind::NotFound),
             hash: hash.and_then(|data| std::str::from_utf8(&data).ok()?.trim().parse().ok()),
         }
+    }
+
+    /// Whether `list` has the version, or is there and never will have it: the go command does not list names that had
+    /// to be escaped.
+    fn is_listed(&self, module: &ModuleVersion) -> bool {
+        let version = module.version().as_str();
+        read_bounded(&self.version_dir(module.path()).join("list"), MAX_LIST).is_some_and(|list| {
+            module.escaped_version() != version || list.split(|b| *b == b'\n').any(|line| line == version.as_bytes())
+        })
     }
 
     /// Makes the folder that a version's files are in.
