@@ -13,7 +13,7 @@ use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
 
 const TOOLCHAINS: [&str; 2] = ["go1.27.3", "go1.21.13"];
 
-/// name@version and its requires; all are at go 1.20.
+/// name@version and its requires; all are at go 1.20. `no zip`: the proxy has none.
 const UNIVERSE: &[(&str, &str)] = &[
     ("a@v1.0.0", "b@v1.0.0"),
     ("a@v1.1.0", "b@v1.1.0"),
@@ -21,6 +21,7 @@ const UNIVERSE: &[(&str, &str)] = &[
     ("b@v1.1.0", "c@v1.0.0"),
     ("c@v1.0.0", ""),
     ("c@v1.1.0", ""),
+    ("d@v1.0.0", "no zip"),
 ];
 
 /// `{a@v1.0.0}` stands for a zip's hash, `{a@v1.0.0/go.mod}` for a go.mod's.
@@ -371,6 +372,75 @@ fn the_files_are_what_the_go_command_leaves() {
     }
 }
 
+/// Where one module fails, the go command writes the hashes of the others with `-json` only.
+#[test]
+fn a_failed_download() {
+    let world = World::make();
+    const GO_MOD: (&str, &str) =
+        ("go.mod", "module m\n\ngo 1.20\n\nrequire (\n\texample.com/c v1.0.0\n\texample.com/d v1.0.0\n)\n");
+    for json in [true, false] {
+        let case = Case {
+            files: &[GO_MOD],
+            args: if json { &["-json", "example.com/c", "example.com/d"] } else { &["example.com/c", "example.com/d"] },
+            mods: &["c@v1.0.0", "d@v1.0.0"],
+            zips: &["c@v1.0.0"],
+            selected: &["c@v1.0.0", "d@v1.0.0"],
+            ..ONLY_A
+        };
+        for toolchain in TOOLCHAINS {
+            let (theirs, ours) = (world.project(&case), world.project(&case));
+            let run = world.go(toolchain, &case, theirs.path());
+            assert!(!run.output.status.success());
+            assert_eq!((run.mods, run.zips), (names(case.mods), names(case.zips)));
+            if json {
+                assert_eq!(world.drive(&case, ours.path()), None);
+            }
+            assert_eq!(tree(ours.path()), tree(theirs.path()), "{toolchain} {json}");
+        }
+    }
+}
+
+/// Both write one go.sum at the same time and share `cache/lock`: no line is lost.
+#[test]
+fn beside_a_go_command() {
+    let world = World::make();
+    for round in 0..8_u64 {
+        let dir = world.project(&ONLY_A);
+        let cache = tempfile::tempdir().unwrap();
+        let added: Vec<String> = std::thread::scope(|scope| {
+            let go = scope.spawn(|| world.go_with(TOOLCHAINS[0], &ONLY_A, dir.path(), cache.path()));
+            let write = |n: u64| {
+                // Spread over the time that the go command takes.
+                std::thread::sleep(std::time::Duration::from_millis((n * 7 + round * 3) % 40));
+                let files = SumFiles { main: Some(dir.path().join("go.sum")), workspace: Vec::new() };
+                let sums = Sums::load(files, off()).unwrap();
+                let path = ModulePath::parse(&format!("example.com/n{n}")).unwrap();
+                let m = ModuleVersion::new(path, Version::parse("v1.0.0").unwrap()).unwrap();
+                sums.add(&m, Hashed::Zip, &self_hash(n), "x").unwrap();
+                let mut keep = Keep::nothing();
+                keep.selected(&m);
+                let written = sums.write(&keep, &cache.path().join("mod/cache/lock")).unwrap().unwrap();
+                written.added
+            };
+            let threads: Vec<_> = (0..6).map(|n| scope.spawn(move || write(n))).collect();
+            let added = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+            assert!(go.join().unwrap().output.status.success());
+            added
+        });
+        let text = fs::read_to_string(dir.path().join("go.sum")).unwrap();
+        assert_eq!((added.len(), text.lines().count()), (6, 8), "{text}");
+        assert!(added.iter().all(|line| text.lines().any(|l| l == line)), "{text}");
+        assert!(
+            text.contains("example.com/a v1.0.0 h1:") && text.contains("example.com/a v1.0.0/go.mod h1:"),
+            "{text}"
+        );
+    }
+}
+
+fn self_hash(n: u64) -> DirHash {
+    DirHash::of_go_mod(n.to_string().as_bytes())
+}
+
 /// 1.21.13 reads on without the line, and with nothing of what follows it.
 #[test]
 fn a_malformed_go_sum_stops_both() {
@@ -446,7 +516,9 @@ impl World {
             let at = dir.path().join(format!("proxy/example.com/{path}/@v"));
             fs::create_dir_all(&at).unwrap();
             fs::write(at.join(format!("{version}.mod")), go_mod).unwrap();
-            fs::write(at.join(format!("{version}.zip")), zip).unwrap();
+            if *requires != "no zip" {
+                fs::write(at.join(format!("{version}.zip")), zip).unwrap();
+            }
             let info = format!(r#"{{"Version":"{version}","Time":"2024-01-01T00:00:00Z"}}"#);
             fs::write(at.join(format!("{version}.info")), info).unwrap();
             let list = fs::read_to_string(at.join("list")).unwrap_or_default();
@@ -472,25 +544,29 @@ impl World {
 
     fn go(&self, toolchain: &str, case: &Case, dir: &Path) -> Run {
         let cache = tempfile::tempdir().unwrap();
+        self.go_with(toolchain, case, dir, cache.path())
+    }
+
+    fn go_with(&self, toolchain: &str, case: &Case, dir: &Path, cache: &Path) -> Run {
         let output = Command::new(goroot(toolchain).join("bin/go"))
             .args(["mod", "download"])
             .args(case.args)
             .current_dir(dir)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", cache.path())
+            .env("HOME", cache)
             .env("GOENV", "off")
             .env("GOTOOLCHAIN", "local")
             .env("GOPROXY", format!("file://{}", self.dir.path().join("proxy").display()))
             .env("GOSUMDB", "off")
             .env("GOFLAGS", format!("-modcacherw {}", case.goflags))
-            .env("GOMODCACHE", cache.path().join("mod"))
+            .env("GOMODCACHE", cache.join("mod"))
             .output()
             .unwrap();
         let (mut mods, mut zips) = (Vec::new(), Vec::new());
         for (name, _) in UNIVERSE {
             let (path, version) = name.split_once('@').unwrap();
-            let at = cache.path().join(format!("mod/cache/download/example.com/{path}/@v/{version}"));
+            let at = cache.join(format!("mod/cache/download/example.com/{path}/@v/{version}"));
             if at.with_file_name(format!("{version}.mod")).exists() {
                 mods.push((*name).to_owned());
             }

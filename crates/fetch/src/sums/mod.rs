@@ -34,7 +34,7 @@
 //! |---|---|---|
 //! | no arguments, go >= 1.17 | loaded (`modcmd/download.go:157`) | before the zips: no zip hash is ever added (`:235`) |
 //! | no arguments, go < 1.17: means `all` | loaded | before the zips, the same |
-//! | `m@v1.2.3`, `m@latest`, `m@upgrade` or `m` where go.mod (>= 1.17) requires m | not loaded | at the end, if nothing failed |
+//! | `m@v1.2.3`, `m@latest`; also `m` and `m@upgrade` where a go.mod of go >= 1.17 requires m | not loaded, unless go.mod has to be corrected first (below) | at the end, if nothing failed |
 //! | `all`, patterns, `m` or `m@upgrade` otherwise | loaded (`modload/list.go:138-174`) | at the end, if nothing failed |
 //! | in a workspace, no arguments: means `all` | loaded | at the end, if nothing failed, to go.work.sum |
 //! | in a workspace, `m@v1.2.3` | not loaded, no requires: nothing is kept | |
