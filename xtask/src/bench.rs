@@ -21,7 +21,7 @@ use goferry_lab::link::LinkError;
 
 use self::rows::{Row, Subject};
 use self::subject::Ready;
-use crate::client::{Call, ClientError, Home, Tool};
+use crate::client::{Call, ClientError, Home, Tool, memory};
 use crate::oracle::build;
 use crate::say::say;
 use crate::served::{ServedError, Shelf, Traffic};
@@ -117,7 +117,7 @@ impl Options {
             only: None,
             rows: Vec::new(),
             binary: env::var_os(BINARY).map(PathBuf::from),
-            memory: PathBuf::from("/dev/shm"),
+            memory: memory(),
             disk: None,
             out: None,
         };
@@ -211,6 +211,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchE
     let mut bench =
         Bench { workspace, go, tools, places: [options.memory.clone(), disk], shelf: Shelf::new()?, ready: Vec::new() };
     let page = options.page(workspace);
+    let load = machine::load()?;
+    if load > 0.5 {
+        say!("    warning: this machine is busy (load {load:.1}): what follows is noise");
+    }
     let mut done = Vec::new();
     for row in wanted {
         say!("==> {}", row.tags().join(","));

@@ -104,6 +104,12 @@ impl Drop for Home {
     }
 }
 
+/// Where folders are made that a disk would only slow down: in memory, where the system has such a place.
+pub(crate) fn memory() -> PathBuf {
+    let shared = PathBuf::from("/dev/shm");
+    if shared.is_dir() { shared } else { std::env::temp_dir() }
+}
+
 /// Removes a folder of a module cache, whose folders are read-only.
 pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     if !folder.exists() {

@@ -29,10 +29,10 @@ use workspace::Workspace;
 const USAGE: &str = "\
 usage:
   cargo xtask test [--fail-fast] [STEP…]   everything, or some steps:
-                                           provision fmt clippy build unit servers faults docs check deny
+                                           provision fmt clippy build unit servers faults oracle docs check deny
   cargo xtask check                        no orphans, no dead links, no stray files
   cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers (root)
-  cargo xtask oracle [--small] [--binary FILE | --with-go VERSION] [PROJECT…]
+  cargo xtask oracle [--small] [--binary FILE | --with-go VERSION] [--place DIR] [PROJECT…]
                                            the cache of goferry download against that of the real go command;
                                            VERSION (go1.27.3): that go command in goferry's place
   cargo xtask bench download [--quick | --runs N] [--long-once] [--only go|goferry] [--binary FILE]

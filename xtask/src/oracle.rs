@@ -20,7 +20,7 @@ use goferry_lab::go_client::{GoClientError, GoVersion};
 
 use self::projects::{PROJECTS, Project};
 use self::tree::Compared;
-use crate::client::{Call, ClientError, Done, Home, Tool};
+use crate::client::{Call, ClientError, Done, Home, Tool, memory};
 use crate::say::say;
 use crate::served::{ServedError, Shelf};
 use crate::upstream::{Upstream, UpstreamError, versions};
@@ -80,6 +80,8 @@ pub(crate) struct Options {
     pub(crate) binary: Option<PathBuf>,
     /// A go command in goferry's place: the comparison with itself must find nothing, with another version something.
     pub(crate) with_go: Option<GoVersion>,
+    /// Where the caches are made; in memory unless said.
+    pub(crate) place: Option<PathBuf>,
     /// The projects; all where none is named.
     pub(crate) names: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Options {
             match argument.as_str() {
                 "--small" => options.small = true,
                 "--binary" => options.binary = Some(PathBuf::from(value()?)),
+                "--place" => options.place = Some(PathBuf::from(value()?)),
                 "--with-go" => {
                     let version = value()?;
                     let parsed =
@@ -129,13 +132,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Oracle
         (None, Some(binary)) => Tool::Goferry(fs::canonicalize(binary)?),
         (None, None) => Tool::Goferry(build(workspace, !options.small)?),
     };
-    let upstream = Upstream::of(workspace);
-    let shelf = Shelf::new()?;
+    let oracle = Oracle {
+        upstream: Upstream::of(workspace),
+        shelf: Shelf::new()?,
+        place: options.place.clone().unwrap_or_else(memory),
+        tool,
+    };
     let (mut rows, mut wrong) = (Vec::new(), 0);
     for project in PROJECTS.iter().filter(|project| options.wants(project)) {
-        upstream.fetch(project)?;
+        oracle.upstream.fetch(project)?;
         for go in versions(project)? {
-            let row = compare(&upstream, &shelf, project, &go, &tool)?;
+            let row = oracle.compare(project, &go)?;
             say!("    {}", row.line());
             for line in row.problems() {
                 say!("        {line}");
@@ -216,52 +223,51 @@ struct Side {
     done: Done,
 }
 
-fn compare(
-    upstream: &Upstream,
-    shelf: &Shelf,
-    project: &'static Project,
-    go: &GoVersion,
-    tool: &Tool,
-) -> Result<Row, OracleError> {
-    let reference = side(upstream, shelf, project, go, &Tool::Go(go.clone()))?;
-    let fails = |why: String| OracleError::Reference { project: project.name, go: go.to_string(), why };
-    if !reference.done.succeeded() {
-        return Err(fails(reference.done.failure()));
-    }
-    let ours = side(upstream, shelf, project, go, tool)?;
-    let compared = tree::compare(&reference.home.gopath(), &ours.home.gopath())?
-        .and(tree::compare(&reference.project, &ours.project)?);
-    let failed = (!ours.done.succeeded()).then(|| ours.done.failure());
-    let list = offline(&ours, go, &list_arguments(project))?;
-    if list.is_err() {
-        offline(&reference, go, &list_arguments(project))?.map_err(|why| fails(format!("go list -deps: {why}")))?;
-    }
-    Ok(Row {
-        project,
-        go: go.to_string(),
-        modules: zips(&reference.home.modcache().join("cache/download"))?,
-        failed,
-        compared,
-        verify: offline(&ours, go, &["mod".to_owned(), "verify".to_owned()])?,
-        list,
-    })
+/// What all comparisons share.
+struct Oracle {
+    upstream: Upstream,
+    shelf: Shelf,
+    place: PathBuf,
+    tool: Tool,
 }
 
-/// Downloads the project with one client into folders of its own.
-fn side(
-    upstream: &Upstream,
-    shelf: &Shelf,
-    project: &Project,
-    go: &GoVersion,
-    tool: &Tool,
-) -> Result<Side, OracleError> {
-    let home = Home::new_in(&env::temp_dir())?;
-    let folder = home.at("project");
-    upstream.write_project(project, &folder)?;
-    let served = shelf.serve(&upstream.modules(), Some(&upstream.sums(project)), None)?;
-    let call = Call { go, dir: &folder, home: &home, env: served.env(), deadline: DEADLINE, link: None };
-    let done = call.download(tool)?;
-    Ok(Side { project: folder, home, done })
+impl Oracle {
+    fn compare(&self, project: &'static Project, go: &GoVersion) -> Result<Row, OracleError> {
+        let reference = self.side(project, go, &Tool::Go(go.clone()))?;
+        let fails = |why: String| OracleError::Reference { project: project.name, go: go.to_string(), why };
+        if !reference.done.succeeded() {
+            return Err(fails(reference.done.failure()));
+        }
+        let ours = self.side(project, go, &self.tool)?;
+        let compared = tree::compare(&reference.home.gopath(), &ours.home.gopath())?
+            .and(tree::compare(&reference.project, &ours.project)?);
+        let failed = (!ours.done.succeeded()).then(|| ours.done.failure());
+        let list = offline(&ours, go, &list_arguments(project))?;
+        if list.is_err() {
+            let why = |why| fails(format!("go list -deps: {why}"));
+            offline(&reference, go, &list_arguments(project))?.map_err(why)?;
+        }
+        Ok(Row {
+            project,
+            go: go.to_string(),
+            modules: zips(&reference.home.modcache().join("cache/download"))?,
+            failed,
+            compared,
+            verify: offline(&ours, go, &["mod".to_owned(), "verify".to_owned()])?,
+            list,
+        })
+    }
+
+    /// Downloads the project with one client into folders of its own.
+    fn side(&self, project: &Project, go: &GoVersion, tool: &Tool) -> Result<Side, OracleError> {
+        let home = Home::new_in(&self.place)?;
+        let folder = home.at("project");
+        self.upstream.write_project(project, &folder)?;
+        let served = self.shelf.serve(&self.upstream.modules(), Some(&self.upstream.sums(project)), None)?;
+        let call = Call { go, dir: &folder, home: &home, env: served.env(), deadline: DEADLINE, link: None };
+        let done = call.download(tool)?;
+        Ok(Side { project: folder, home, done })
+    }
 }
 
 /// The packages of every module of the project, with all that they import.

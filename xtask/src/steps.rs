@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::check;
+use crate::oracle;
 use crate::provision::{self, Provided};
 use crate::say::say;
 use crate::workspace::{TestTarget, Workspace, cargo, shown};
@@ -25,6 +26,8 @@ pub(crate) enum Step {
     Servers,
     /// The real go command, and the diagnosis, through every fault of the lab.
     Faults,
+    /// The cache of `goferry download` against that of the real go command, for a few small projects.
+    Oracle,
     /// rustdoc, where a warning is an error, and the examples in it.
     Docs,
     /// What [`check`] looks at.
@@ -33,7 +36,7 @@ pub(crate) enum Step {
     Deny,
 }
 
-const ALL: [(Step, &str); 10] = [
+const ALL: [(Step, &str); 11] = [
     (Step::Provision, "provision"),
     (Step::Fmt, "fmt"),
     (Step::Clippy, "clippy"),
@@ -43,6 +46,7 @@ const ALL: [(Step, &str); 10] = [
     (Step::Docs, "docs"),
     (Step::Servers, "servers"),
     (Step::Faults, "faults"),
+    (Step::Oracle, "oracle"),
     (Step::Deny, "deny"),
 ];
 
@@ -58,7 +62,7 @@ impl Step {
 
     /// Whether it runs programs that [`provision`] sees to.
     fn needs_parts(self) -> bool {
-        matches!(self, Self::Unit | Self::Servers | Self::Faults)
+        matches!(self, Self::Unit | Self::Servers | Self::Faults | Self::Oracle)
     }
 }
 
@@ -146,6 +150,13 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
         }
         Step::Check => {
             return match check::run(workspace) {
+                Ok(()) => Ended::Passed,
+                Err(error) => Ended::Failed(error.to_string()),
+            };
+        }
+        Step::Oracle => {
+            let small = oracle::Options { small: true, ..oracle::Options::default() };
+            return match oracle::run(workspace, &small) {
                 Ok(()) => Ended::Passed,
                 Err(error) => Ended::Failed(error.to_string()),
             };

@@ -25,7 +25,7 @@ use goferry_lab::go_client::{GoClientError, GoVersion};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::remove;
+use crate::client::{memory, remove};
 use crate::oracle::projects::Project;
 use crate::say::say;
 use crate::workspace::{Workspace, WorkspaceError, output};
@@ -150,7 +150,7 @@ impl Upstream {
     /// tree that it knows beforehand, as a file name and its text.
     fn pass(&self, project: &Project, tree: Option<&(String, String)>) -> Result<(), UpstreamError> {
         for version in versions(project)? {
-            let scratch = TempDir::with_prefix_in("fetch-", &self.root).map_err(at(&self.root))?;
+            let scratch = TempDir::with_prefix_in("goferry-fetch-", memory()).map_err(at(&memory()))?;
             let (gopath, folder) = (scratch.path().join("go"), scratch.path().join("project"));
             self.write_project(project, &folder)?;
             let download = gopath.join("pkg/mod/cache/download");

@@ -42,6 +42,12 @@ pub(super) fn describe() -> Result<String, BenchError> {
     Ok(format!("{cores} processors ({processor}), {gib:.0} GiB, Linux {}", kernel.trim()))
 }
 
+/// Processes that want a processor, on average over the last minute.
+pub(super) fn load() -> Result<f64, BenchError> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    Ok(text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default())
+}
+
 /// The type of the file system that a folder is on.
 pub(super) fn file_system(folder: &Path) -> Result<String, BenchError> {
     let said = output(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder))?;
