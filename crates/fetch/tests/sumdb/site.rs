@@ -1,0 +1,211 @@
+//! What the test's servers answer: a checksum database below `/db`, and module proxies below `/proxy` and `/plain`, of
+//! which the first also answers for the database.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Cursor, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use goferry_module::zip::create_module_zip;
+use goferry_module::{DirHash, EscapedPath, ModuleVersion, escape};
+
+use super::log::{Log, NAME};
+use super::module;
+
+/// A status and a body.
+pub(crate) type Answer = (u16, Vec<u8>);
+
+#[derive(Default)]
+pub(crate) struct Site {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    log: Log,
+    /// The size that look-ups of one module are signed for, where it is not that of the whole log.
+    old_heads: BTreeMap<u64, u64>,
+    /// Tiles of older sizes are gone, but for those that are complete.
+    drop_old_tiles: bool,
+    /// Answers in place of the right ones.
+    instead: BTreeMap<String, Answer>,
+    requests: Vec<String>,
+}
+
+impl Site {
+    /// A database with this many records, one a module.
+    pub(crate) fn with(modules: usize) -> Arc<Self> {
+        let site = Self::default();
+        site.add(0..modules);
+        Arc::new(site)
+    }
+
+    /// Adds the records of modules.
+    pub(crate) fn add(&self, numbers: impl IntoIterator<Item = usize>) {
+        let records: Vec<String> = numbers.into_iter().map(|number| record(&module(number))).collect();
+        let mut state = self.lock();
+        records.iter().for_each(|record| state.log.add(record));
+    }
+
+    /// Adds records that nobody asks for, until there are this many.
+    pub(crate) fn fill(&self, size: u64) {
+        let mut state = self.lock();
+        for number in state.log.size()..size {
+            state.log.add(&format!("example.com/filler v1.{number}.0 h1:none\n"));
+        }
+    }
+
+    pub(crate) fn log(&self) -> Log {
+        self.lock().log.clone()
+    }
+
+    /// From now on, it is another log.
+    pub(crate) fn replace_log(&self, log: Log) {
+        self.lock().log = log;
+    }
+
+    /// Answers look-ups of a record with the tree head of an older size.
+    pub(crate) fn old_head(&self, id: u64, size: u64) {
+        self.lock().old_heads.insert(id, size);
+    }
+
+    pub(crate) fn drop_old_tiles(&self) {
+        self.lock().drop_old_tiles = true;
+    }
+
+    pub(crate) fn instead(&self, path: &str, status: u16, body: impl Into<Vec<u8>>) {
+        self.lock().instead.insert(path.to_owned(), (status, body.into()));
+    }
+
+    /// What was asked for since the last call.
+    pub(crate) fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().requests)
+    }
+
+    pub(crate) fn answer(&self, path: &str) -> Answer {
+        let mut state = self.lock();
+        state.requests.push(path.to_owned());
+        if let Some(answer) = state.instead.get(path) {
+            return answer.clone();
+        }
+        let proxied = format!("/proxy/sumdb/{NAME}/");
+        let found = if let Some(path) = path.strip_prefix("/db/").or_else(|| path.strip_prefix(&proxied)) {
+            state.database(path)
+        } else {
+            path.strip_prefix("/proxy/").or_else(|| path.strip_prefix("/plain/")).and_then(module_file)
+        };
+        found.map_or((404, b"not found".to_vec()), |body| (200, body))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    fn database(&self, path: &str) -> Option<Vec<u8>> {
+        if path == "supported" {
+            return Some(Vec::new());
+        }
+        if let Some(asked) = path.strip_prefix("lookup/") {
+            let (path, version) = asked.split_once('@')?;
+            let (path, version) = (EscapedPath::parse(path).ok()?.unescape(), escape::unescape_version(version).ok()?);
+            let id = self.log.find(path.as_str(), &version)?;
+            let size = self.old_heads.get(&id).copied().unwrap_or(self.log.size());
+            return Some(format!("{id}\n{}\n{}", self.log.record(id), self.log.signed(size)).into_bytes());
+        }
+        if self.drop_old_tiles && path.contains(".p/") {
+            // Not those at the edge, whose parents nobody else could compute.
+            let complete = path.split_once(".p/").unwrap().0;
+            if self.log.tile(complete, self.log.size()).is_some() {
+                return None;
+            }
+        }
+        self.log.tile(path, self.log.size())
+    }
+}
+
+/// The go.sum lines of a module of the test.
+pub(crate) fn record(module: &ModuleVersion) -> String {
+    let (zip, go_mod) = hashes(module);
+    format!("{module} {zip}\n{module}/go.mod {go_mod}\n").replace("@v", " v")
+}
+
+/// The hashes of the zip and of the go.mod of a module of the test.
+pub(crate) fn hashes(module: &ModuleVersion) -> (DirHash, DirHash) {
+    (DirHash::of_zip(Cursor::new(zip(module))).unwrap(), DirHash::of_go_mod(go_mod(module).as_bytes()))
+}
+
+fn go_mod(module: &ModuleVersion) -> String {
+    format!("module {}\n", module.path())
+}
+
+fn zip(module: &ModuleVersion) -> Vec<u8> {
+    create_module_zip(module, [("go.mod", go_mod(module).as_bytes()), ("a.go", b"package a\n")]).unwrap()
+}
+
+fn module_file(path: &str) -> Option<Vec<u8>> {
+    let (path, file) = path.split_once("/@v/")?;
+    let number = EscapedPath::parse(path).ok()?.unescape().as_str().strip_prefix("example.com/Mod")?.parse().ok()?;
+    let module = module(number);
+    match file {
+        "v1.0.0.info" => Some(br#"{"Version":"v1.0.0","Time":"2024-01-01T00:00:00Z"}"#.to_vec()),
+        "v1.0.0.mod" => Some(go_mod(&module).into_bytes()),
+        "v1.0.0.zip" => Some(zip(&module)),
+        _ => None,
+    }
+}
+
+/// A site on a loopback port, until it is dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    stop: Arc<AtomicBool>,
+}
+
+impl Server {
+    pub(crate) fn start(site: Arc<Site>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let site = site.clone();
+                // A client that goes away is no failure of the test.
+                thread::spawn(move || stream.and_then(|stream| serve(stream, &site)));
+            }
+        });
+        Self { address, stop }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn serve(stream: TcpStream, site: &Site) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut stream = stream;
+    while let Some(request) = lines.next() {
+        let request = request?;
+        for header in lines.by_ref() {
+            if header?.is_empty() {
+                break;
+            }
+        }
+        // The go command escapes more than it has to.
+        let path = request.split(' ').nth(1).unwrap_or_default().replace("%21", "!");
+        let (status, body) = site.answer(&path);
+        let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), &body].concat())?;
+    }
+    Ok(())
+}
