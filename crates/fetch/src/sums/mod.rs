@@ -65,8 +65,9 @@
 //!   database unreachable for one module, its hash in go.sum).
 //! - Versions that are equal as semantic versions and differ in text (`v1.0.0+a`, `v1.0.0+b`) are sorted by text; the go
 //!   command leaves their order to chance.
-//! - The file is replaced by rename where that keeps its owner, mode and links, and written in place otherwise; the go
-//!   command always writes in place.
+//! - The file is replaced by rename where `cache/lock` is held and that keeps owner, mode and links, and written in place
+//!   otherwise. The go command always writes in place: one that writes at the same moment with *another* GOMODCACHE, and
+//!   so another `cache/lock`, could lose its lines to the rename.
 
 mod database;
 mod replace;
@@ -300,7 +301,7 @@ impl Sums {
         if !state.seen.iter().any(|((key, _), seen)| *seen == Seen::Added && keep.0.contains(key)) {
             return Ok(None);
         }
-        let _side = replace::side_lock(lock)?;
+        let side = replace::side_lock(lock)?;
         let mut edit = replace::Edit::open(file)?;
         let before = Table::parse_strict(file, edit.content())?;
         let mut table = before.clone();
@@ -321,7 +322,7 @@ impl Sums {
         let added: Vec<String> = lines.iter().filter(|line| !old.contains(*line)).cloned().collect();
         let written = Written { file: file.clone(), dropped: old.len() + added.len() - lines.len(), added };
         let text: String = lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
-        edit.replace(text.as_bytes())?;
+        edit.replace(text.as_bytes(), side.is_some())?;
         state.seen.clear();
         state.main = table;
         Ok(Some(written))

@@ -33,10 +33,19 @@ pub(super) fn side_lock(path: &Path) -> Result<Option<Flock<File>>, FetchError> 
     }
 }
 
-fn lock(mut file: File, path: &Path) -> Result<Flock<File>, FetchError> {
+/// For reading: a go command writes in place, and what it has half written is no go.sum.
+pub(super) fn shared_lock(file: File, path: &Path) -> Result<Flock<File>, FetchError> {
+    lock_as(file, path, FlockArg::LockSharedNonblock)
+}
+
+fn lock(file: File, path: &Path) -> Result<Flock<File>, FetchError> {
+    lock_as(file, path, FlockArg::LockExclusiveNonblock)
+}
+
+fn lock_as(mut file: File, path: &Path, how: FlockArg) -> Result<Flock<File>, FetchError> {
     let start = Instant::now();
     loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match Flock::lock(file, how) {
             Ok(lock) => return Ok(lock),
             Err((back, Errno::EWOULDBLOCK | Errno::EINTR)) if start.elapsed() < LOCK_WAIT => file = back,
             Err((_, errno)) => {
@@ -86,11 +95,14 @@ impl Edit {
     }
 
     /// Gives the file a new content, whole or not at all. Does nothing where it has that content.
-    pub(super) fn replace(&mut self, new: &[u8]) -> Result<(), FetchError> {
+    ///
+    /// With `rename` by a new file in its place: only for who holds the side lock, since a go command that waits for the
+    /// old file's lock would write into that.
+    pub(super) fn replace(&mut self, new: &[u8], rename: bool) -> Result<(), FetchError> {
         let done = if new == self.content {
             Ok(())
         } else {
-            match self.rename_over(new) {
+            match if rename { self.rename_over(new) } else { Ok(false) } {
                 Ok(true) => Ok(()),
                 Ok(false) => self.in_place(new),
                 Err(e) => Err(e),

@@ -12,6 +12,7 @@ use goferry_module::{GoSum, ModuleVersion, Version};
 use goferry_net::Party;
 
 use super::Hashed;
+use super::replace::shared_lock;
 use crate::error::{FailKind, FetchError};
 
 /// The first two fields of a line. Orders as the go command sorts (`golang.org/x/mod/module.Sort`): by path, by version
@@ -64,11 +65,13 @@ pub(super) struct Table(BTreeMap<Key, Vec<String>>);
 impl Table {
     /// Reads a file; a missing one is empty.
     pub(super) fn read(file: &Path) -> Result<Table, FetchError> {
-        match read_bounded(file) {
-            Ok(data) => Table::parse(file, &data),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Table::default()),
-            Err(e) => Err(FetchError::local(format_args!("reading {}", file.display()), &e)),
-        }
+        let fail = |e: &io::Error| FetchError::local(format_args!("reading {}", file.display()), e);
+        let open = match open(file) {
+            Ok(open) => shared_lock(open, file)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Table::default()),
+            Err(e) => return Err(fail(&e)),
+        };
+        Table::parse(file, &read_bounded(&open).map_err(|e| fail(&e))?)
     }
 
     pub(super) fn parse(file: &Path, data: &[u8]) -> Result<Table, FetchError> {
@@ -131,7 +134,8 @@ impl Table {
 
 /// The number of the line that lists a hash, from 1.
 pub(super) fn line_of(file: &Path, key: &Key, hash: &str) -> Option<usize> {
-    let data = read_bounded(file).ok()?;
+    // Without a lock: this process may hold the exclusive one.
+    let data = read_bounded(&open(file).ok()?).ok()?;
     let is_it = |line: &[u8]| {
         let line = String::from_utf8_lossy(line);
         line.split_whitespace().eq([key.path.as_str(), key.version.as_str(), hash])
@@ -139,12 +143,17 @@ pub(super) fn line_of(file: &Path, key: &Key, hash: &str) -> Option<usize> {
     data.split(|b| *b == b'\n').position(is_it).map(|index| index + 1)
 }
 
-/// One byte more than the largest go.sum at most, so that [`GoSum::parse`] can say that it is too large.
-fn read_bounded(file: &Path) -> io::Result<Vec<u8>> {
+fn open(file: &Path) -> io::Result<File> {
     if std::fs::metadata(file)?.is_file() {
-        let mut data = Vec::new();
-        File::open(file)?.take(MAX_GO_SUM as u64 + 1).read_to_end(&mut data)?;
-        return Ok(data);
+        File::open(file)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
     }
-    Err(io::Error::other("it is not a regular file"))
+}
+
+/// One byte more than the largest go.sum at most, so that [`GoSum::parse`] can say that it is too large.
+fn read_bounded(file: &File) -> io::Result<Vec<u8>> {
+    let mut data = Vec::new();
+    file.take(MAX_GO_SUM as u64 + 1).read_to_end(&mut data)?;
+    Ok(data)
 }
