@@ -34,7 +34,7 @@ usage:
   cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers (root)
   cargo xtask oracle [--small] [--binary FILE | --with-go VERSION] [--place DIR] [PROJECT…]
                                            the cache of goferry download against that of the real go command;
-                                           VERSION (go1.27.3): that go command in goferry's place
+                                           VERSION (go1.21.13, or same): a go command in goferry's place
   cargo xtask bench download [--quick | --runs N] [--long-once] [--only go|goferry] [--binary FILE]
                              [--tmpfs DIR] [--disk DIR] [--out DIR] [[--rows] WORD[,WORD…]]…
                                            docs/evidence/download.md: go, goferry and the limit (root);

@@ -71,6 +71,15 @@ pub(crate) enum OracleError {
     System(#[from] io::Error),
 }
 
+/// A go command in goferry's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum InPlace {
+    /// The one that it is compared with.
+    Same,
+    /// This one.
+    Version(GoVersion),
+}
+
 /// What is to be compared.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -78,8 +87,8 @@ pub(crate) struct Options {
     pub(crate) small: bool,
     /// The binary; built here where none is given.
     pub(crate) binary: Option<PathBuf>,
-    /// A go command in goferry's place: the comparison with itself must find nothing, with another version something.
-    pub(crate) with_go: Option<GoVersion>,
+    /// A go command in goferry's place, to see that the comparison finds nothing with itself and something with another.
+    pub(crate) with_go: Option<InPlace>,
     /// Where the caches are made; in memory unless said.
     pub(crate) place: Option<PathBuf>,
     /// The projects; all where none is named.
@@ -101,10 +110,11 @@ impl Options {
                 "--binary" => options.binary = Some(PathBuf::from(value()?)),
                 "--place" => options.place = Some(PathBuf::from(value()?)),
                 "--with-go" => {
-                    let version = value()?;
-                    let parsed =
-                        version.parse().map_err(|error: GoClientError| OracleError::Usage(error.to_string()))?;
-                    options.with_go = Some(parsed);
+                    let usage = |error: GoClientError| OracleError::Usage(error.to_string());
+                    options.with_go = Some(match value()?.as_str() {
+                        "same" => InPlace::Same,
+                        version => InPlace::Version(version.parse().map_err(usage)?),
+                    });
                 }
                 name if Project::find(name).is_some() => options.names.push(name.to_owned()),
                 other => {
@@ -128,9 +138,10 @@ impl Options {
 /// [`OracleError::Different`] when anything differs, otherwise why nothing could be compared.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), OracleError> {
     let tool = match (&options.with_go, &options.binary) {
-        (Some(version), _) => Tool::Go(version.clone()),
-        (None, Some(binary)) => Tool::Goferry(fs::canonicalize(binary)?),
-        (None, None) => Tool::Goferry(build(workspace, !options.small)?),
+        (Some(InPlace::Same), _) => None,
+        (Some(InPlace::Version(version)), _) => Some(Tool::Go(version.clone())),
+        (None, Some(binary)) => Some(Tool::Goferry(fs::canonicalize(binary)?)),
+        (None, None) => Some(Tool::Goferry(build(workspace, !options.small)?)),
     };
     let oracle = Oracle {
         upstream: Upstream::of(workspace),
@@ -228,17 +239,19 @@ struct Oracle {
     upstream: Upstream,
     shelf: Shelf,
     place: PathBuf,
-    tool: Tool,
+    /// `None`: the go command that it is compared with.
+    tool: Option<Tool>,
 }
 
 impl Oracle {
     fn compare(&self, project: &'static Project, go: &GoVersion) -> Result<Row, OracleError> {
-        let reference = self.side(project, go, &Tool::Go(go.clone()))?;
+        let real = Tool::Go(go.clone());
+        let reference = self.side(project, go, &real)?;
         let fails = |why: String| OracleError::Reference { project: project.name, go: go.to_string(), why };
         if !reference.done.succeeded() {
             return Err(fails(reference.done.failure()));
         }
-        let ours = self.side(project, go, &self.tool)?;
+        let ours = self.side(project, go, self.tool.as_ref().unwrap_or(&real))?;
         let compared = tree::compare(&reference.home.gopath(), &ours.home.gopath())?
             .and(tree::compare(&reference.project, &ours.project)?);
         let failed = (!ours.done.succeeded()).then(|| ours.done.failure());
@@ -317,7 +330,8 @@ mod tests {
     #[test]
     fn arguments_choose_projects_and_client() {
         let options = parse("--with-go go1.21.13 cobra etcd").unwrap();
-        assert_eq!(options.with_go.as_ref().map(ToString::to_string).as_deref(), Some("go1.21.13"));
+        assert_eq!(options.with_go, Some(InPlace::Version("go1.21.13".parse().unwrap())));
+        assert_eq!(parse("--with-go same").unwrap().with_go, Some(InPlace::Same));
         let wanted = PROJECTS.iter().filter(|project| options.wants(project)).map(|project| project.name);
         assert_eq!(wanted.collect::<Vec<_>>(), ["cobra", "etcd"]);
         let small = parse("--small").unwrap();
