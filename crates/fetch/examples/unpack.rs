@@ -3,6 +3,7 @@
 //! Every `.zip`, `.info` and `.mod` below `CACHE/cache/download` is installed into the module cache `OUT`, as if it had
 //! just arrived; with `hash` the zips are only checked and hashed. Prints seconds and MB/s of inflated bytes. Largest
 //! first, as the downloader orders them. `go mod download` with `GOPROXY=file://CACHE/cache/download` does the same.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 use std::error::Error;
 use std::fs;

@@ -252,7 +252,12 @@ pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> 
 /// Two caches are the same, file by file: names, modes, contents.
 #[track_caller]
 pub(crate) fn assert_same(go: &Path, ours: &Path) {
-    let (go, ours) = (snapshot(go), snapshot(ours));
+    let (mut go, mut ours) = (snapshot(go), snapshot(ours));
+    // Go 1.21.13 writes two fields in the other order. The go commands take each other's files, and ours.
+    for (_, (_, content)) in go.iter_mut().chain(&mut ours).filter(|(name, _)| name.ends_with(".info")) {
+        let text = String::from_utf8(content.take().unwrap_or_default()).unwrap();
+        *content = Some(text.replace(r#""Ref":"refs/x","Hash":"abc""#, r#""Hash":"abc","Ref":"refs/x""#).into_bytes());
+    }
     let names = |a: &BTreeMap<String, _>, b: &BTreeMap<String, _>| -> Vec<String> {
         a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
     };

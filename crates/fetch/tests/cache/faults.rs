@@ -1,8 +1,5 @@
 //! The module cache when things go wrong: wrong hashes, damaged zips, full and read-only disks, kills.
 
-#[path = "cache/universe.rs"]
-mod universe;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +10,7 @@ use goferry_fetch::{FailKind, FetchError, ModCache, Unpacker};
 use goferry_module::FileKind;
 use goferry_module::zip::create_module_zip;
 
-use self::universe::{Universe, assert_same, in_pieces, mismatch, module, visible};
+use crate::universe::{Universe, assert_same, in_pieces, mismatch, module, visible};
 
 /// Set for the process that [`child_fills_a_cache`] is: the cache that it fills.
 const CHILD_CACHE: &str = "GOFERRY_TEST_CACHE";
@@ -83,7 +80,7 @@ fn a_damaged_zip_leaves_nothing_and_names_the_file() {
         match &result {
             Ok(_) => {
                 assert!(cache.state(&small).extracted);
-                universe::make_writable(&root);
+                crate::universe::make_writable(&root);
                 fs::remove_dir_all(&root).unwrap();
             }
             Err(_) => assert_eq!(visible(&root), Vec::<String>::new()),
@@ -172,7 +169,7 @@ fn a_large_zip_that_is_damaged_anywhere_leaves_nothing() {
 fn child_fills_a_cache() {
     let (Ok(cache), Ok(universe)) = (std::env::var(CHILD_CACHE), std::env::var(CHILD_UNIVERSE)) else { return };
     let cache = ModCache::open(Path::new(&cache), false);
-    let filled = universe::Universe::at(Path::new(&universe)).fill(&cache, &Unpacker::new(2));
+    let filled = crate::universe::Universe::at(Path::new(&universe)).fill(&cache, &Unpacker::new(2));
     if let Err(error) = filled {
         panic!("{:?}: {error}", error.kind);
     }
@@ -180,7 +177,7 @@ fn child_fills_a_cache() {
 
 fn child(universe: &Universe, cache: &Path) -> Command {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "child_fills_a_cache", "--nocapture"]);
+    child.args(["--exact", "faults::child_fills_a_cache", "--nocapture"]);
     child.env(CHILD_CACHE, cache).env(CHILD_UNIVERSE, universe.dir.path());
     child
 }
@@ -196,7 +193,7 @@ fn after_kills_at_random_moments_the_cache_is_whole() {
     assert_same(&go, &root);
     for round in 0..40_u32 {
         if round % 4 == 0 {
-            universe::make_writable(&root);
+            crate::universe::make_writable(&root);
             fs::remove_dir_all(&root).unwrap();
         }
         let mut child = child(&universe, &root).stdout(Stdio::null()).spawn().unwrap();
@@ -231,7 +228,7 @@ fn on_a_file_system(universe: &Universe, setup: &str) -> Output {
     let root: PathBuf = universe.dir.path().join("mounted");
     fs::create_dir(&root).unwrap();
     let script = format!(
-        "set -e; {setup}; set +e; \"$0\" --exact child_fills_a_cache --nocapture; \
+        "set -e; {setup}; set +e; \"$0\" --exact faults::child_fills_a_cache --nocapture; \
          cd \"$ROOT\"; find . \\( -name '*.zip' -o -name '*@v*' -o -name '*.tmp*' -o -name '*.ziphash' \\) | sort"
     );
     Command::new("unshare")
@@ -248,7 +245,7 @@ fn on_a_file_system(universe: &Universe, setup: &str) -> Output {
 fn a_full_disk_is_said_and_nothing_is_half_visible() {
     let universe = Universe::new();
     let go = universe.go_cache();
-    let complete = universe::snapshot(&go);
+    let complete = crate::universe::snapshot(&go);
     for kilobytes in [16, 200, 900, 4000, 9000] {
         let output = on_a_file_system(&universe, &format!("mount -t tmpfs -o size={kilobytes}k tmpfs \"$ROOT\""));
         fs::remove_dir(universe.dir.path().join("mounted")).unwrap();

@@ -1,8 +1,5 @@
 //! The module cache against the real go command: the same files, and both at work on one cache.
 
-#[path = "cache/universe.rs"]
-mod universe;
-
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -14,7 +11,7 @@ use goferry_fetch::cache::Zip;
 use goferry_fetch::{ModCache, Unpacker};
 use goferry_module::FileKind;
 
-use self::universe::{Universe, assert_same, in_pieces, module};
+use crate::universe::{Universe, assert_same, in_pieces, module};
 
 #[test]
 fn our_cache_is_the_cache_of_the_go_command() {
@@ -183,7 +180,7 @@ fn what_go_left_half_done_is_done_anew() {
     universe.fill(&cache, &Unpacker::default()).unwrap();
     let unpacker = Unpacker::default();
     for (step, module) in universe.modules.iter().enumerate() {
-        universe::make_writable(&cache.dir(module));
+        crate::universe::make_writable(&cache.dir(module));
         match step % 4 {
             // Killed while it wrote the folder.
             0 => {
@@ -250,6 +247,7 @@ fn two_of_us_share_one_download() {
         }
     });
     assert!(cache.state(&large).extracted);
-    let left: Vec<_> = universe::visible(cache.root()).into_iter().filter(|name| name.contains("part")).collect();
+    let left: Vec<_> =
+        crate::universe::visible(cache.root()).into_iter().filter(|name| name.contains("part")).collect();
     assert_eq!(left, Vec::<String>::new());
 }
