@@ -280,7 +280,7 @@ impl Bench<'_> {
                 }
                 let sample = self.sample(row, ready, who, place, number as u64 + 1)?;
                 match &sample {
-                    Ok(sample) => say!("    {who:?}: {:.3} s", sample.seconds),
+                    Ok(sample) => say!("    {who:?}: {:.3} s, {}", sample.seconds, sample.traffic),
                     Err(why) => say!("    {who:?}: fails: {why}"),
                 }
                 so_far.push(sample);
@@ -353,6 +353,7 @@ impl Bench<'_> {
             nginx: machine::nginx()?,
             go: self.go.to_string(),
             goferry: goferry.map(machine::goferry).transpose()?,
+            built_here: options.binary.is_none(),
             file_systems: file_systems.clone(),
             runs: options.runs,
             long_once: options.long_once.then_some(LONG),

@@ -19,11 +19,11 @@ use std::time::Duration;
 use goferry_lab::go_client::{GoClientError, GoVersion};
 
 use self::projects::{PROJECTS, Project};
-use self::tree::Compared;
+use self::tree::{Compared, Infos};
 use crate::client::{Call, ClientError, Done, Home, Tool, memory};
 use crate::say::say;
 use crate::served::{ServedError, Shelf};
-use crate::upstream::{Upstream, UpstreamError, versions};
+use crate::upstream::{NEW, Upstream, UpstreamError, versions};
 use crate::workspace::{Workspace, WorkspaceError, cargo, output};
 
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -252,8 +252,12 @@ impl Oracle {
             return Err(fails(reference.done.failure()));
         }
         let ours = self.side(project, go, self.tool.as_ref().unwrap_or(&real))?;
-        let compared = tree::compare(&reference.home.gopath(), &ours.home.gopath())?
-            .and(tree::compare(&reference.project, &ours.project)?);
+        let infos = if go.to_string() == NEW { Infos::Bytes } else { Infos::Values };
+        let compared = tree::compare(&reference.home.gopath(), &ours.home.gopath(), infos)?.and(tree::compare(
+            &reference.project,
+            &ours.project,
+            infos,
+        )?);
         let failed = (!ours.done.succeeded()).then(|| ours.done.failure());
         let list = offline(&ours, go, &list_arguments(project))?;
         if list.is_err() {

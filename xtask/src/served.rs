@@ -1,7 +1,8 @@
 //! A local copy of modules, served by nginx over HTTP/2 and TLS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -133,8 +134,8 @@ pub(crate) struct Traffic {
     pub(crate) bytes: u64,
     /// Answers that were neither 200 nor 206.
     pub(crate) refused: usize,
-    /// Paths that were answered.
-    pub(crate) paths: BTreeSet<String>,
+    /// Requests by what they asked for: `.info`, `.mod`, `.zip`, `list`, other.
+    pub(crate) kinds: BTreeMap<&'static str, usize>,
 }
 
 impl Traffic {
@@ -147,14 +148,22 @@ impl Traffic {
             connections.insert(connection);
             traffic.requests += 1;
             traffic.bytes += bytes.parse().unwrap_or(0);
-            if matches!(status, "200" | "206") {
-                traffic.paths.insert(path.to_owned());
-            } else {
-                traffic.refused += 1;
-            }
+            traffic.refused += usize::from(!matches!(status, "200" | "206"));
+            let kinds = [".info", ".mod", ".zip", "list"];
+            let kind = kinds.into_iter().find(|kind| path.ends_with(kind)).unwrap_or("other");
+            *traffic.kinds.entry(kind).or_default() += 1;
         }
         traffic.connections = connections.len();
         traffic
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let Self { connections, requests, refused, .. } = self;
+        write!(f, "{connections} connections, {requests} requests ({})", kinds.join(", "))?;
+        write!(f, ", {refused} refused, {:.1} MB", self.bytes as f64 / 1e6)
     }
 }
 
@@ -168,6 +177,7 @@ mod tests {
             "3 HTTP/2.0 200 120 /m/@v/v1.mod\n3 HTTP/2.0 404 50 /m/@v/list\n5 HTTP/2.0 206 30 /m/@v/v1.zip\nnoise\n";
         let traffic = Traffic::read(log);
         assert_eq!((traffic.connections, traffic.requests, traffic.bytes, traffic.refused), (2, 3, 200, 1));
-        assert_eq!(traffic.paths.len(), 2);
+        assert_eq!(traffic.kinds, BTreeMap::from([(".mod", 1), (".zip", 1), ("list", 1)]));
+        assert_eq!(traffic.to_string(), "2 connections, 3 requests (.mod 1, .zip 1, list 1), 1 refused, 0.0 MB");
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) go: String,
     /// `None` when it was not measured.
     pub(crate) goferry: Option<String>,
+    /// Whether it is the release build of this checkout.
+    pub(crate) built_here: bool,
     /// Of the folder in memory and of the one on disk.
     pub(crate) file_systems: [String; 2],
     pub(crate) runs: usize,
@@ -50,8 +52,8 @@ pub(super) fn load() -> Result<f64, BenchError> {
 
 /// The type of the file system that a folder is on.
 pub(super) fn file_system(folder: &Path) -> Result<String, BenchError> {
-    let said = output(Command::new("stat").args(["-f", "-c", "%T"]).arg(folder))?;
-    Ok(said.trim().to_owned())
+    let said = output(Command::new("df").arg("--output=fstype").arg(folder))?;
+    Ok(said.lines().last().unwrap_or_default().trim().to_owned())
 }
 
 /// nginx's name and version.

@@ -6,8 +6,14 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+/// What a report shows of a line that differs, in characters, and how many of them are before the difference.
+const EXCERPT: usize = 70;
+const BEFORE: usize = 25;
+
 /// What may differ in a GOPATH by necessity, and why. Everything else must be the same.
-pub(crate) const MAY_DIFFER: [(&str, &str); 2] = [
+pub(crate) const MAY_DIFFER: [(&str, &str); 3] = [
     (
         "pkg/mod/cache/lock",
         "an empty file that is locked while go.sum is written; which command needs the lock is a matter of its own order",
@@ -15,6 +21,11 @@ pub(crate) const MAY_DIFFER: [(&str, &str); 2] = [
     (
         "pkg/mod/cache/download/**/*.lock",
         "empty files that are locked while a version or a list is written; no go command reads them",
+    ),
+    (
+        "the order of fields in pkg/mod/cache/download/**/*.info, against another go command than the newest",
+        "go 1.21 writes an Origin's Ref before its Hash, the newest after it (cmd/go/internal/modfetch/codehost, Origin); \
+         the values are compared",
     ),
 ];
 
@@ -51,11 +62,20 @@ impl Compared {
     }
 }
 
+/// Whether `.info` files must have the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Infos {
+    /// They must.
+    Bytes,
+    /// They must be the same JSON.
+    Values,
+}
+
 /// Compares `ours` with `reference`; a folder that is missing is an empty one.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub(crate) fn compare(reference: &Path, ours: &Path) -> io::Result<Compared> {
+pub(crate) fn compare(reference: &Path, ours: &Path, infos: Infos) -> io::Result<Compared> {
     let (theirs, mine) = (entries(reference)?, entries(ours)?);
     let mut compared = Compared::default();
     for (name, entry) in &theirs {
@@ -66,7 +86,11 @@ pub(crate) fn compare(reference: &Path, ours: &Path) -> io::Result<Compared> {
         if matches!(entry.kind, Kind::File(_)) {
             compared.files += 1;
         }
-        if let Some(what) = different(entry, other, &reference.join(name), &ours.join(name))? {
+        let (left, right) = (reference.join(name), ours.join(name));
+        if infos == Infos::Values && name.ends_with(".info") && entry.mode == other.mode && same_json(&left, &right) {
+            continue;
+        }
+        if let Some(what) = different(entry, other, &left, &right)? {
             compared.differences.push(format!("{name}: {what}"));
         }
     }
@@ -95,16 +119,24 @@ fn different(reference: &Entry, ours: &Entry, left: &Path, right: &Path) -> io::
     }
 }
 
-/// The first line that differs, where both files are text.
+fn same_json(left: &Path, right: &Path) -> bool {
+    let read = |file: &Path| serde_json::from_slice::<Value>(&fs::read(file).ok()?).ok();
+    read(left).zip(read(right)).is_some_and(|(left, right)| left == right)
+}
+
+/// Where two texts differ: the line, and what follows there.
 fn first_line(reference: &Path, ours: &Path) -> io::Result<String> {
     let (theirs, mine) = (fs::read(reference)?, fs::read(ours)?);
     let (Ok(theirs), Ok(mine)) = (String::from_utf8(theirs), String::from_utf8(mine)) else {
         return Ok(String::new());
     };
-    let line = |text: &str, number: usize| text.lines().nth(number).unwrap_or("the end").chars().take(120).collect();
     let number = theirs.lines().zip(mine.lines()).take_while(|(left, right)| left == right).count();
-    let (theirs, mine): (String, String) = (line(&theirs, number), line(&mine, number));
-    Ok(format!("; line {}: {mine:?}, not {theirs:?}", number + 1))
+    let line = |text: &str| text.lines().nth(number).unwrap_or("the end").chars().collect::<Vec<_>>();
+    let (theirs, mine) = (line(&theirs), line(&mine));
+    let same = theirs.iter().zip(&mine).take_while(|(left, right)| left == right).count();
+    let from = same.saturating_sub(BEFORE);
+    let excerpt = |text: &[char]| text[from..].iter().take(EXCERPT).collect::<String>();
+    Ok(format!("; line {}: {:?}, not {:?}", number + 1, excerpt(&mine), excerpt(&theirs)))
 }
 
 fn entries(root: &Path) -> io::Result<BTreeMap<String, Entry>> {
@@ -164,7 +196,7 @@ mod tests {
         let reference = tree(&[("a", "1\n2\n", 0o444), ("b", "x", 0o444), ("d/e", "", 0o444), ("f", "", 0o444)]);
         let ours = tree(&[("a", "1\n3\n", 0o444), ("b", "x", 0o644), ("d/e", "more", 0o444), ("f/g", "", 0o444)]);
         fs::set_permissions(ours.path().join("f"), fs::Permissions::from_mode(0o444)).unwrap();
-        let compared = compare(reference.path(), ours.path()).unwrap();
+        let compared = compare(reference.path(), ours.path(), Infos::Bytes).unwrap();
         assert_eq!(compared.files, 4);
         let starts = ["a: other bytes; line 2: \"3\", not \"2\"", "b: mode 644, not 444", "d/e: 4 bytes, not 0"];
         for start in starts {
@@ -180,15 +212,26 @@ mod tests {
         let lock = "pkg/mod/cache/download/m/@v/v1.0.0.lock";
         let reference = tree(&[(lock, "", 0o644), ("pkg/mod/cache/lock", "", 0o644), ("pkg/mod/m/x.lock", "", 0o444)]);
         let ours = tree(&[("pkg/mod/cache/download/m/@v/list.lock", "", 0o600)]);
-        let compared = compare(reference.path(), ours.path()).unwrap();
+        let compared = compare(reference.path(), ours.path(), Infos::Bytes).unwrap();
         assert_eq!(compared.differences, ["pkg/mod/m: missing", "pkg/mod/m/x.lock: missing"]);
     }
 
     #[test]
     fn the_same_is_the_same() {
         let files = [("a/b", "text", 0o444), ("c", "", 0o600)];
-        let compared = compare(tree(&files).path(), tree(&files).path()).unwrap();
+        let compared = compare(tree(&files).path(), tree(&files).path(), Infos::Bytes).unwrap();
         assert_eq!(compared, Compared { files: 2, differences: Vec::new() });
-        assert_eq!(compare(Path::new("/nowhere"), Path::new("/nowhere")).unwrap(), Compared::default());
+        let nowhere = Path::new("/nowhere");
+        assert_eq!(compare(nowhere, nowhere, Infos::Bytes).unwrap(), Compared::default());
+    }
+
+    #[test]
+    fn the_order_of_an_info_counts_only_among_bytes() {
+        let (reference, ours) =
+            (tree(&[("v.info", r#"{"A":1,"B":2}"#, 0o644)]), tree(&[("v.info", r#"{"B":2,"A":1}"#, 0o644)]));
+        let differences = |infos| compare(reference.path(), ours.path(), infos).unwrap().differences.len();
+        assert_eq!((differences(Infos::Bytes), differences(Infos::Values)), (1, 0));
+        let other = tree(&[("v.info", r#"{"B":3,"A":1}"#, 0o644)]);
+        assert_eq!(compare(reference.path(), other.path(), Infos::Values).unwrap().differences.len(), 1);
     }
 }
