@@ -65,7 +65,7 @@ pub(crate) const PROJECTS: &[Project] = &[
     small(old(one(
         "sprig",
         parts!["github.com/Masterminds/sprig/v3@v3.2.3"],
-        "go 1.13, upper-case paths, pseudo-versions",
+        "go 1.13, the full graph, upper-case paths",
     ))),
     old(one("gin", parts!["github.com/gin-gonic/gin@v1.7.7"], "go 1.13")),
     old(one("viper", parts!["github.com/spf13/viper@v1.7.1"], "go 1.12, the full graph of 155 modules, gopkg.in")),
@@ -79,7 +79,11 @@ pub(crate) const PROJECTS: &[Project] = &[
         parts!["github.com/prometheus/prometheus@v0.45.0"],
         "go 1.19, 182 modules, replace by another module, exclude",
     )),
-    old(one("buildkit", parts!["github.com/moby/buildkit@v0.12.5"], "go 1.20, +incompatible, pseudo-versions")),
+    old(one(
+        "buildkit",
+        parts!["github.com/moby/buildkit@v0.12.5"],
+        "go 1.20, +incompatible, pseudo-versions, a vendor list that is not complete",
+    )),
     old(one(
         "compose",
         parts!["github.com/docker/compose/v2@v2.24.5"],
@@ -95,7 +99,7 @@ pub(crate) const PROJECTS: &[Project] = &[
             "k8s.io/component-base@v0.29.0" in "component-base",
             "k8s.io/apiserver@v0.29.0" in "apiserver",
         ],
-        "go.work of 5 modules that replace each other by versions",
+        "go.work of 5 modules that replace each other by versions; the checksum database is asked for 155",
     ))),
     small(workspace(one(
         "opentelemetry",
@@ -125,9 +129,10 @@ pub(crate) const PROJECTS: &[Project] = &[
         "go 1.23.0, toolchain line, replace by 10 folders",
     ),
     one("golangci-lint", parts!["github.com/golangci/golangci-lint@v1.60.3"], "go 1.22.1, 190 modules"),
-    one("controller-runtime", parts!["sigs.k8s.io/controller-runtime@v0.20.0"], "go 1.23.0, godebug lines"),
+    one("controller-runtime", parts!["sigs.k8s.io/controller-runtime@v0.20.0"], "go 1.23.0, pseudo-versions"),
+    one("kubectl", parts!["k8s.io/kubectl@v0.32.0"], "go 1.23.0, godebug lines"),
     one("glow", parts!["github.com/charmbracelet/glow/v2@v2.1.0"], "go 1.23.6, pseudo-versions"),
-    one("nfpm", parts!["github.com/goreleaser/nfpm/v2@v2.41.0"], "upper-case paths, gopkg.in"),
+    one("nfpm", parts!["github.com/goreleaser/nfpm/v2@v2.41.0"], "go 1.21, upper-case paths, gopkg.in"),
     one("caddy", parts!["github.com/caddyserver/caddy/v2@v2.10.0"], "go 1.24, 146 modules"),
 ];
 
