@@ -14,13 +14,14 @@
 pub mod auth;
 pub mod cache;
 pub mod client;
+pub mod download;
 pub mod error;
 pub mod list;
+mod memo;
 pub mod query;
+pub mod source;
 pub mod sumdb;
 pub mod sums;
-pub mod download;
-pub mod source;
 pub mod transfer;
 pub mod unpack;
 pub mod verify;

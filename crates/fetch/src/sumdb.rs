@@ -18,7 +18,6 @@
 //! Both keep the same files.
 
 mod disk;
-mod flight;
 mod remote;
 mod security;
 mod tiles;
@@ -35,11 +34,11 @@ use goferry_net::Party;
 use tokio::sync::OnceCell;
 
 use self::disk::Disk;
-use self::flight::Flights;
 use self::remote::Remote;
 use self::tiles::Tiles;
 use self::timeline::{Origin, Timeline};
 use crate::error::{FailKind, FetchError};
+use crate::memo::Memo;
 use crate::web::Web;
 
 /// A checksum database, asked through module proxies or itself.
@@ -50,7 +49,7 @@ pub struct SumDbClient {
     tiles: Arc<Tiles>,
     timeline: Timeline,
     ready: OnceCell<Result<(), FetchError>>,
-    records: Flights<ModuleVersion, SumLines>,
+    records: Memo<ModuleVersion, Result<SumLines, FetchError>>,
 }
 
 /// What the checksum database says about a module at a version.
@@ -79,7 +78,7 @@ impl SumDbClient {
         let remote = Arc::new(Remote::new(&db, proxies, web));
         let tiles = Arc::new(Tiles::new(disk.clone(), remote.clone()));
         let timeline = Timeline::new(db.verifier(), disk.clone(), tiles.clone());
-        let (ready, records) = (OnceCell::new(), Flights::default());
+        let (ready, records) = (OnceCell::new(), Memo::default());
         Self { name: db.name, disk, remote, tiles, timeline, ready, records }
     }
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Shop;
 use crate::error::{FailKind, FetchError};
-use crate::source::{MAX_GO_MOD, Rank};
+use crate::source::MAX_GO_MOD;
 use goferry_env::ProjectFiles;
 
 /// Starts a loader on a project's files.
@@ -29,7 +29,7 @@ pub(super) async fn load(shop: &Arc<Shop>, mut loader: GraphLoader) -> Result<Mo
             let shop = Arc::clone(shop);
             running.spawn(async move {
                 let outcome = match &need {
-                    Need::Module(module) => shop.go_mod(module, Rank::Graph).await.map(|(bytes, _)| bytes),
+                    Need::Module(module) => shop.go_mod_bytes(module).await,
                     Need::Directory(dir) => local(dir),
                 };
                 (need, outcome)
@@ -55,13 +55,13 @@ pub(super) async fn load(shop: &Arc<Shop>, mut loader: GraphLoader) -> Result<Mo
     loader.finish().map_err(|error| invalid(&error))
 }
 
-fn local(dir: &std::path::Path) -> Result<bytes::Bytes, FetchError> {
+fn local(dir: &std::path::Path) -> Result<Vec<u8>, FetchError> {
     use std::io::Read as _;
     let file = dir.join("go.mod");
     let mut data = Vec::new();
     let read = std::fs::File::open(&file).and_then(|open| open.take(MAX_GO_MOD as u64 + 1).read_to_end(&mut data));
     match read {
-        Ok(size) if size <= MAX_GO_MOD => Ok(data.into()),
+        Ok(size) if size <= MAX_GO_MOD => Ok(data),
         Ok(_) => Err(FetchError::invalid(format!("{}: more than 16 MiB", file.display()))),
         Err(error) => Err(FetchError::local(format_args!("replacement directory: reading {}", file.display()), &error)),
     }

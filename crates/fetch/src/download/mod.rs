@@ -22,6 +22,7 @@ use self::module::Want;
 pub use self::report::{Failed, ModuleReport, Report, Reporter, Silent};
 pub use self::shop::{Setup, Shop};
 use crate::error::{FailKind, FetchError};
+use crate::memo::all;
 use crate::query::{self, Argument, Source};
 use crate::sums::{Hashed, Keep};
 
@@ -212,7 +213,7 @@ impl Downloader {
             .collect();
         let context = query::Context::new(sources, project);
         // All at once: each is several round trips.
-        let resolutions = join_all(job.arguments.iter().map(|argument| query::resolve(argument, &context))).await;
+        let resolutions = all(job.arguments.iter().map(|argument| query::resolve(argument, &context))).await;
         for (argument, outcome) in job.arguments.iter().zip(resolutions) {
             match outcome {
                 Ok(resolution) => {
@@ -343,26 +344,4 @@ impl Downloader {
         }
         report.took = began.elapsed();
     }
-}
-
-/// Awaits all; the order stays.
-async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut pending: Vec<_> = futures.map(|future| (Some(Box::pin(future)), None)).collect();
-    std::future::poll_fn(|context| {
-        let mut waiting = false;
-        for (future, done) in &mut pending {
-            if let Some(running) = future {
-                match running.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => {
-                        *done = Some(value);
-                        *future = None;
-                    }
-                    std::task::Poll::Pending => waiting = true,
-                }
-            }
-        }
-        if waiting { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    pending.into_iter().filter_map(|(_, done)| done).collect()
 }

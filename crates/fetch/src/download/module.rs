@@ -9,7 +9,7 @@ use super::Shop;
 use super::report::ModuleReport;
 use crate::cache::CacheState;
 use crate::error::{FailKind, FetchError};
-use crate::source::{Place, Rank};
+use crate::source::Place;
 use crate::sums::Hashed;
 use crate::transfer::{Arrived, Context, blocking};
 
@@ -35,7 +35,7 @@ pub(super) async fn download(shop: Arc<Shop>, module: ModuleVersion, want: Want)
         }
         Ok::<_, FetchError>(shop.cache.file(&module, FileKind::Info))
     };
-    let go_mod = shop.go_mod(&module, Rank::Mod);
+    let go_mod = shop.go_mod(&module);
     let zip = zip(&shop, &module, state, want);
     let (info, go_mod, zip) = if want.zip_only {
         (None, None, zip.await)
@@ -50,7 +50,7 @@ pub(super) async fn download(shop: Arc<Shop>, module: ModuleVersion, want: Want)
         None => {}
     }
     match go_mod {
-        Some(Ok((_, hash))) => {
+        Some(Ok(hash)) => {
             report.go_mod = Some(shop.cache.file(&module, FileKind::Mod));
             report.go_mod_sum = Some(hash);
         }

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use goferry_env::http_proxy::ProxySettings;
 use goferry_env::{Environment, Inputs, ProjectFiles};
-use goferry_module::{DirHash, ModuleVersion, SumDb};
+use goferry_module::{DirHash, FileKind, ModuleVersion, SumDb};
 use goferry_net::Party;
 use goferry_net::tls::Roots;
 
@@ -16,7 +15,8 @@ use crate::auth::Credentials;
 use crate::cache::ModCache;
 use crate::client::{Client, ClientConfig};
 use crate::error::{FailKind, FetchError};
-use crate::source::{GoDirect, Rank, Sources};
+use crate::memo::Memo;
+use crate::source::{GoDirect, Sources};
 use crate::sumdb::SumDbClient;
 use crate::sums::{DatabaseUse, Hashed, SumFiles, Sums};
 use crate::transfer::{Progress, Splitter};
@@ -49,6 +49,7 @@ pub struct Shop {
     pub(crate) verifier: Verifier,
     pub(crate) unpacker: Unpacker,
     pub(crate) splitter: Arc<Splitter>,
+    go_mods: Memo<ModuleVersion, Result<DirHash, FetchError>>,
     pub(crate) progress: Arc<dyn Progress>,
 }
 
@@ -90,6 +91,7 @@ impl Shop {
             verifier: Verifier::new(sums, database_use, database),
             unpacker: Unpacker::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16)),
             splitter: Arc::default(),
+            go_mods: Memo::default(),
             progress: Arc::new(Told(Arc::clone(&setup.reporter))),
         })
     }
@@ -106,19 +108,35 @@ impl Shop {
         self.sources.client()
     }
 
-    /// A go.mod, verified, from the cache or from a source; then it is in the cache.
-    pub(super) async fn go_mod(&self, module: &ModuleVersion, rank: Rank) -> Result<(Bytes, DirHash), FetchError> {
+    /// A go.mod, verified; it is in the cache then. Asked for once, however many need it.
+    ///
+    /// # Errors
+    /// Whatever kept it from being fetched, verified or written.
+    pub(super) async fn go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
+        self.go_mods.get(module.clone(), || self.fetch_go_mod(module)).await
+    }
+
+    /// The bytes of a go.mod, verified.
+    pub(super) async fn go_mod_bytes(&self, module: &ModuleVersion) -> Result<Vec<u8>, FetchError> {
+        self.go_mod(module).await?;
+        self.cache.read_mod(module).ok_or_else(|| {
+            let file = self.cache.file(module, FileKind::Mod);
+            FetchError::new(FailKind::Local(None), Party::Client, format!("{} is gone again", file.display()))
+        })
+    }
+
+    async fn fetch_go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
         if let Some(cached) = self.cache.read_mod(module) {
             let hash = DirHash::of_go_mod(&cached);
             self.verifier.check(module, Hashed::GoMod, &hash, "the module cache").await?;
-            return Ok((cached.into(), hash));
+            return Ok(hash);
         }
-        let (fetched, ()) = tokio::join!(self.sources.go_mod(module, rank), self.verifier.ahead(module, Hashed::GoMod));
+        let (fetched, ()) = tokio::join!(self.sources.go_mod(module), self.verifier.ahead(module, Hashed::GoMod));
         let (bytes, source) = fetched?;
         let hash = DirHash::of_go_mod(&bytes);
         self.verifier.check(module, Hashed::GoMod, &hash, &source).await?;
         self.cache.write_mod(module, &bytes)?;
-        Ok((bytes, hash))
+        Ok(hash)
     }
 }
 

@@ -30,7 +30,6 @@ mod argument;
 mod choose;
 mod error;
 mod matcher;
-mod memo;
 mod pattern;
 mod repo;
 mod resolve;
@@ -47,10 +46,10 @@ use bytes::Bytes;
 use goferry_module::gomod::{Exclude, Replace};
 use goferry_module::{ModInfo, ModulePath, ModuleVersion, Version};
 
-use self::memo::Memo;
 use self::retract::Retractions;
 use crate::error::FetchError;
 use crate::list::VersionList;
+use crate::memo::Memo;
 use crate::web::BoxFuture;
 
 pub use self::argument::{Argument, UsageError, parse_arguments};

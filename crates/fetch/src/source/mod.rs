@@ -32,10 +32,10 @@ pub const MAX_INFO: usize = goferry_module::info::MAX_INFO;
 pub enum Rank {
     /// Nobody waits for it but the user.
     Info = 0,
-    /// A go.mod of a module that is downloaded.
+    /// A go.mod: it may lead to others.
     Mod = 1,
-    /// A go.mod that may lead to others.
-    Graph = 2,
+    /// An answer that decides what is asked for next.
+    Query = 2,
 }
 
 /// Where a file came from, or would.
@@ -159,11 +159,11 @@ impl Sources {
     ///
     /// # Errors
     /// See [`Sources::try_each`].
-    pub async fn go_mod(&self, module: &ModuleVersion, rank: Rank) -> Result<(Bytes, String), FetchError> {
+    pub async fn go_mod(&self, module: &ModuleVersion) -> Result<(Bytes, String), FetchError> {
         self.try_each(module.path().as_str(), |place| async move {
             let bytes = match place {
                 Place::Proxy(url) => {
-                    self.client.get_ranked(url, &module.proxy_path(FileKind::Mod), MAX_GO_MOD, rank as u64).await?
+                    self.client.get_ranked(url, &module.proxy_path(FileKind::Mod), MAX_GO_MOD, Rank::Mod as u64).await?
                 }
                 Place::Direct(go) => go.go_mod(module).await?,
             };
@@ -215,7 +215,7 @@ impl Versions for EntryVersions {
             match self.place()? {
                 Place::Proxy(url) => {
                     let rest = format!("/{}/@v/list", path.escape());
-                    VersionList::parse(&self.sources.client.get_ranked(url, &rest, MAX_LIST, 3).await?)
+                    VersionList::parse(&self.sources.client.get_ranked(url, &rest, MAX_LIST, Rank::Query as u64).await?)
                 }
                 Place::Direct(go) => go.list(path).await,
             }
@@ -227,7 +227,11 @@ impl Versions for EntryVersions {
             match self.place()? {
                 Place::Proxy(url) => {
                     let rest = format!("/{}/@latest", path.escape());
-                    parse_info(&self.sources.client.get_ranked(url, &rest, MAX_INFO, 3).await?, path, "@latest")
+                    parse_info(
+                        &self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?,
+                        path,
+                        "@latest",
+                    )
                 }
                 Place::Direct(go) => go.resolve(path, "latest").await,
             }
@@ -246,7 +250,11 @@ impl Versions for EntryVersions {
                         FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{rev}: {error}"))
                     })?;
                     let rest = format!("/{}/@v/{rev}.info", path.escape());
-                    parse_info(&self.sources.client.get_ranked(url, &rest, MAX_INFO, 3).await?, path, &rev)
+                    parse_info(
+                        &self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?,
+                        path,
+                        &rev,
+                    )
                 }
                 Place::Direct(go) => go.resolve(path, rev).await,
             }
@@ -261,7 +269,7 @@ impl Versions for EntryVersions {
             match self.place()? {
                 Place::Proxy(url) => {
                     let rest = module.proxy_path(FileKind::Mod);
-                    self.sources.client.get_ranked(url, &rest, MAX_GO_MOD, Rank::Graph as u64).await
+                    self.sources.client.get_ranked(url, &rest, MAX_GO_MOD, Rank::Query as u64).await
                 }
                 Place::Direct(go) => go.go_mod(module).await,
             }

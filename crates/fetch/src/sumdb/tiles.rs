@@ -11,16 +11,16 @@ use goferry_module::sumdb::{Tile, TilePlan, TreeHead, tile};
 use goferry_net::Party;
 
 use super::disk::Disk;
-use super::flight::{Flights, all};
 use super::remote::Remote;
 use super::security;
 use crate::error::{FailKind, FetchError};
+use crate::memo::{Memo, all};
 
 /// The tiles of one database. The memory of them grows by 8 KiB a tile, at most sixteen tiles a look-up.
 pub(super) struct Tiles {
     disk: Arc<Disk>,
     remote: Arc<Remote>,
-    flights: Flights<Tile, Data>,
+    flights: Memo<Tile, Result<Data, FetchError>>,
     /// Those that need not be written: they are on disk, or will be.
     saved: Mutex<HashSet<Tile>>,
 }
@@ -40,7 +40,7 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        Self { disk, remote, flights: Flights::default(), saved: Mutex::default() }
+        Self { disk, remote, flights: Memo::default(), saved: Mutex::default() }
     }
 
     /// The hashes that were planned for, from tiles that are verified and kept.
