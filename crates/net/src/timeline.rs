@@ -118,7 +118,8 @@ struct Inner {
     http2: bool,
     watch: Option<TcpWatch>,
     round_trip: Option<Duration>,
-    goaway: bool,
+    /// The least last stream id of the peer's GOAWAYs.
+    goaway: Option<u32>,
     closed: Option<(Duration, String)>,
 }
 
@@ -193,7 +194,9 @@ impl Timeline {
         }
         let mut inner = self.lock();
         match &event {
-            Event::GoAway { .. } => inner.goaway = true,
+            Event::GoAway { last_stream_id, .. } => {
+                inner.goaway = Some(inner.goaway.map_or(*last_stream_id, |old| old.min(*last_stream_id)));
+            }
             Event::Ping { round_trip } => {
                 inner.round_trip = Some(inner.round_trip.map_or(*round_trip, |old| old.min(*round_trip)));
             }
@@ -253,6 +256,12 @@ impl Timeline {
     /// Whether the peer sent GOAWAY.
     #[must_use]
     pub fn goaway(&self) -> bool {
+        self.lock().goaway.is_some()
+    }
+
+    /// The least last stream id of the peer's GOAWAYs; `None` where there was none.
+    #[must_use]
+    pub fn last_stream_id(&self) -> Option<u32> {
         self.lock().goaway
     }
 
@@ -291,7 +300,7 @@ impl Timeline {
             retries: self.retries.load(Ordering::Relaxed),
             round_trip,
             out_of_order: self.out_of_order.load(Ordering::Relaxed),
-            goaway: inner.goaway,
+            goaway: inner.goaway.is_some(),
             closed: inner.closed.as_ref().map(|(_, why)| why.clone()),
             events: inner.events.iter().cloned().collect(),
             forgotten: inner.forgotten,
@@ -316,6 +325,11 @@ impl Timeline {
 
     pub(crate) fn count_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request that was counted was never sent.
+    pub(crate) fn uncount_request(&self) {
+        let _ = self.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| old.checked_sub(1));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, Version, header};
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::monitor;
@@ -63,13 +64,17 @@ pub(super) struct Lease {
     class: Class,
     /// Bytes still expected.
     left: AtomicU64,
+    /// Whether the request went to the connection.
+    sent: bool,
+    /// Whether an HTTP/1.1 connection ends with this answer.
+    closes: bool,
     reusable: Option<Http1>,
 }
 
 impl Lease {
     pub(super) fn new(back: Back, shared: Arc<Shared>, sender: LeaseSender, class: Class, expect: u64) -> Lease {
         let left = AtomicU64::new(if class == Class::Large { expect } else { 0 });
-        Lease { back, shared, sender: sender.0, class, left, reusable: None }
+        Lease { back, shared, sender: sender.0, class, left, sent: false, closes: false, reusable: None }
     }
 
     fn number(&self) -> u32 {
@@ -114,7 +119,7 @@ impl Lease {
     /// The answer was read to its end: an HTTP/1.1 connection can be used again.
     pub(super) fn complete(&mut self) {
         if let Handle::Http1(sender) = &mut self.sender {
-            self.reusable = sender.take().filter(|sender| !sender.is_closed());
+            self.reusable = sender.take().filter(|sender| !self.closes && !sender.is_closed());
         }
     }
 
@@ -138,6 +143,12 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.took(self.left.load(Ordering::Relaxed));
+        if !self.sent {
+            self.shared.timeline.uncount_request();
+            if let Handle::Http1(sender) = &mut self.sender {
+                self.reusable = sender.take().filter(|sender| !sender.is_closed());
+            }
+        }
         let Some(inner) = self.back.upgrade() else { return };
         inner.lock().release(self.number(), self.class, inner.born.elapsed(), self.reusable.take());
         Inner::pump(&inner, false);
@@ -149,24 +160,17 @@ pub(super) fn lost(connection: u32, text: &str) -> Failure {
     Failure { cause: Cause::Lost, error, connection }
 }
 
-/// Opens a connection and hands it to the pool.
-pub(super) async fn open(inner: Arc<Inner>, number: u32) {
+/// Opens a connection and hands it to the pool, unless the pool goes away meanwhile.
+pub(super) async fn open(back: Back, connector: Connector, mut alive: watch::Receiver<()>, number: u32) {
     let timeline = Timeline::new(number);
-    let http1_only = inner.lock().http1_only;
-    let outcome = match inner.connector.connect(http1_only).await {
+    let connected = tokio::select! {
+        connected = connect(&back, &connector) => connected,
+        _ = alive.changed() => return,
+    };
+    let Some(inner) = back.upgrade() else { return };
+    let outcome = match connected {
         Ok(connected) => establish(&inner, &timeline, connected).await,
-        Err(error) => {
-            let refused = http1_only && matches!(error.kind, ErrorKind::Alert(_));
-            if refused && inner.lock().http1_refused(inner.born.elapsed()) {
-                let again = inner.connector.connect(false).await;
-                match again {
-                    Ok(connected) => establish(&inner, &timeline, connected).await,
-                    Err(error) => Err(error),
-                }
-            } else {
-                Err(error)
-            }
-        }
+        Err(error) => Err(error),
     };
     if let Err(error) = outcome {
         let failure = Failure { cause: Cause::Dial, error, connection: number };
@@ -176,6 +180,17 @@ pub(super) async fn open(inner: Arc<Inner>, number: u32) {
         }
     }
     Inner::pump(&inner, false);
+}
+
+async fn connect(back: &Back, connector: &Connector) -> Result<Connected, NetError> {
+    let http1_only = back.upgrade().is_some_and(|inner| inner.lock().http1_only);
+    match connector.connect(http1_only).await {
+        Err(error) if http1_only && matches!(error.kind, ErrorKind::Alert(_)) => {
+            let news = back.upgrade().is_some_and(|inner| inner.lock().http1_refused(inner.born.elapsed()));
+            if news { connector.connect(false).await } else { Err(error) }
+        }
+        outcome => outcome,
+    }
 }
 
 async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Connected) -> Result<(), NetError> {
@@ -190,7 +205,7 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
         let back = Back::clone(&back);
         async move {
             if let Some(inner) = back.upgrade() {
-                inner.lock().end(number, &why, inner.born.elapsed());
+                inner.lock().end(number, &why);
                 Inner::pump(&inner, false);
             }
         }
@@ -278,23 +293,44 @@ async fn head(lease: &mut Lease, request: Request<()>) -> Result<Head, Failure> 
     let number = lease.number();
     match &mut lease.sender {
         Handle::Http2(sender) => {
-            let sender = sender.clone();
-            let mut sender = sender.ready().await.map_err(|error| http2_failure(&error, number))?;
-            let (answer, _) = sender.send_request(request, true).map_err(|error| http2_failure(&error, number))?;
+            let unsent = |error: h2::Error| never_sent(http2_failure(&error, number));
+            let mut sender = sender.clone().ready().await.map_err(unsent)?;
+            let (answer, _) = sender.send_request(request, true).map_err(unsent)?;
+            lease.sent = true;
             let response = answer.await.map_err(|error| http2_failure(&error, number))?;
             let (head, body) = response.into_parts();
             Ok((head.status.as_u16(), head.headers, Inbound::Http2(body)))
         }
         Handle::Http1(sender) => {
-            let Some(sender) = sender else { return Err(lost(number, "the connection is at work")) };
-            let fail = |error: &hyper::Error| http1_failure(error, number);
-            sender.ready().await.map_err(|error| fail(&error))?;
+            let Some(sender) = sender else { return Err(never_sent(lost(number, "the connection is at work"))) };
+            sender.ready().await.map_err(|error| never_sent(http1_failure(&error, number)))?;
             let request = request.map(|()| http_body_util::Empty::new());
-            let response = sender.send_request(request).await.map_err(|error| fail(&error))?;
+            lease.sent = true;
+            let answered = sender.send_request(request).await;
+            let response = answered.map_err(|error| match http1_failure(&error, number) {
+                // Taken back by the library: the connection had ended.
+                failure if error.is_canceled() => never_sent(failure),
+                failure => failure,
+            })?;
             let (head, body) = response.into_parts();
+            lease.closes = closes(head.version, &head.headers);
             Ok((head.status.as_u16(), head.headers, Inbound::Http1(body)))
         }
     }
+}
+
+/// A connection that had ended already.
+fn never_sent(failure: Failure) -> Failure {
+    if failure.cause == Cause::Lost { Failure { cause: Cause::Unsent, ..failure } } else { failure }
+}
+
+/// Whether the connection ends with this answer (RFC 9112 section 9.3).
+fn closes(version: Version, headers: &http::HeaderMap) -> bool {
+    let has = |option: &str| {
+        let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(option))
+    };
+    has("close") || (version == Version::HTTP_10 && !has("keep-alive"))
 }
 
 fn request(ask: &Ask, connector: &Connector, http2: bool) -> Result<Request<()>, String> {
@@ -337,6 +373,7 @@ pub(super) fn http2_failure(error: &h2::Error, connection: u32) -> Failure {
     } else if error.is_io() {
         (Cause::Lost, ErrorKind::Closed, Party::Network)
     } else if error.reason().is_some() {
+        // What this side found wrong.
         (Cause::Protocol, ErrorKind::Protocol, Party::Upstream)
     } else {
         (Cause::Lost, ErrorKind::Closed, Party::Network)

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use serde::Serialize;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::connect::{Connector, Origin};
@@ -121,6 +121,8 @@ pub enum Cause {
     GoAway(String),
     /// RST_STREAM REFUSED_STREAM: not processed.
     Refused,
+    /// The connection ended before the request was sent.
+    Unsent,
     /// RST_STREAM with this code.
     Reset(String),
     /// The connection ended.
@@ -137,7 +139,7 @@ impl Cause {
     /// Whether the server is known not to have processed the request.
     #[must_use]
     pub fn unprocessed(&self) -> bool {
-        matches!(self, Cause::Dial | Cause::Refused)
+        matches!(self, Cause::Dial | Cause::Refused | Cause::Unsent)
     }
 }
 
@@ -203,6 +205,8 @@ struct Inner {
     /// Signalled whenever a connection has room and nothing waits.
     idle: Notify,
     next: AtomicU64,
+    /// Dropped with the pool: who opens a connection for it stops then.
+    alive: watch::Sender<()>,
 }
 
 impl Pool {
@@ -217,6 +221,7 @@ impl Pool {
             slots,
             idle: Notify::new(),
             next: AtomicU64::new(1),
+            alive: watch::Sender::new(()),
         }))
     }
 
@@ -317,7 +322,7 @@ impl Inner {
         let (granted, dial, spare) = {
             let mut slots = this.lock();
             let granted = slots.grant(this);
-            let dial = slots.due(warm);
+            let dial = slots.due(warm, this.born.elapsed());
             (granted, dial, slots.has_spare_room())
         };
         for (ticket, lease) in granted {
@@ -326,7 +331,12 @@ impl Inner {
         }
         for _ in 0..dial {
             let number = u32::try_from(this.next.fetch_add(1, Ordering::Relaxed)).unwrap_or(u32::MAX);
-            tokio::spawn(connection::open(Arc::clone(this), number));
+            tokio::spawn(connection::open(
+                Arc::downgrade(this),
+                this.connector.clone(),
+                this.alive.subscribe(),
+                number,
+            ));
         }
         if spare {
             this.idle.notify_waiters();

@@ -82,6 +82,12 @@ impl Body {
                         let _ = stream.flow_control().release_capacity(data.len());
                         Ok(Some(data))
                     }
+                    Some(Err(error)) if error.is_reset() && !error.is_remote() => {
+                        // This side found the stream at fault, not the connection: most often it was cut off on the
+                        // server's far side, and has another length than announced.
+                        let text = format!("the answer broke off: {error}");
+                        Err(lease.fail(Cause::Lost, ErrorKind::Closed, phase, text))
+                    }
                     Some(Err(error)) => Err(http2_failure(&error, number)),
                     None => Ok(None),
                 },

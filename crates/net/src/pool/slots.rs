@@ -10,7 +10,8 @@ use tokio::sync::oneshot;
 
 use super::connection::{Http1, Lease, Sender};
 use super::growth::{Decision, Flow, Growth, Tick};
-use super::{Ask, Class, Decided, Failure, Inner, PoolConfig, Summary};
+use super::{Ask, Cause, Class, Decided, Failure, Inner, PoolConfig, Summary};
+use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::timeline::{Event, Timeline};
 
 /// Streams on a connection before the server's SETTINGS came: few, since a low limit would refuse the surplus.
@@ -24,6 +25,10 @@ const FLOOR_SHARED: u64 = 96 << 10;
 const CEILING: u64 = 64 << 20;
 /// Decisions and ended connections that are remembered.
 const KEPT: usize = 64;
+/// Pauses after a connection could not be opened while others serve: the first, and the longest.
+const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
+/// With one request a connection: small files in a row while large ones wait.
+const SMALL_IN_A_ROW: u32 = 3;
 /// Requests after which a server is expected to send GOAWAY where it has not shown its own limit: nginx's default
 /// (`keepalive_requests`).
 const LIKELY_LIMIT: u64 = 1000;
@@ -62,6 +67,9 @@ impl Ord for Queued {
         self.0.rank.cmp(&other.0.rank).then(other.1.cmp(&self.1))
     }
 }
+
+/// A caller, and what it is told.
+pub(super) type Told = (oneshot::Sender<Result<Lease, Failure>>, Failure);
 
 /// What a connection and the requests on it share.
 pub(super) struct Shared {
@@ -105,6 +113,14 @@ pub(super) struct Slots {
     most: usize,
     known_size: (u64, u64),
     request_limit: Option<u64>,
+    /// Whether two connections ended at the very same number of requests.
+    limit_proven: bool,
+    small_in_a_row: u32,
+    dial_pause: Duration,
+    /// No connection is opened beside others before this.
+    dial_again: Duration,
+    /// Since when requests wait although nothing is at work.
+    stuck_since: Option<Duration>,
     ended: BTreeMap<String, u64>,
     gone: VecDeque<Arc<Timeline>>,
     gone_sums: (u64, u64, u64, u64),
@@ -132,6 +148,11 @@ impl Slots {
             most: 0,
             known_size: (0, 0),
             request_limit: None,
+            limit_proven: false,
+            small_in_a_row: 0,
+            dial_pause: DIAL_PAUSE.0,
+            dial_again: Duration::ZERO,
+            stuck_since: None,
             ended: BTreeMap::new(),
             gone: VecDeque::new(),
             gone_sums: (0, 0, 0, 0),
@@ -154,34 +175,49 @@ impl Slots {
     /// Gives waiting requests to connections with room.
     pub(super) fn grant(&mut self, inner: &Arc<Inner>) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Lease)> {
         let mut granted = Vec::new();
-        self.mark_goaways(inner.born.elapsed());
-        for class in [Class::Small, Class::Large] {
-            loop {
-                let queue = if class == Class::Large { &mut self.large } else { &mut self.small };
-                let Some(first) = queue.peek() else { break };
-                if first.0.sender.is_closed() {
-                    queue.pop();
-                    continue;
-                }
-                let Some(index) = self.place(class) else { break };
-                let queue = if class == Class::Large { &mut self.large } else { &mut self.small };
-                let Some(Queued(ticket, _)) = queue.pop() else { break };
-                let expect = self.expected(&ticket);
-                let slot = &mut self.slots[index];
-                slot.in_flight += 1;
-                slot.idle_since = None;
-                if class == Class::Large {
-                    slot.large += 1;
-                    slot.shared.outstanding.fetch_add(expect, Ordering::Relaxed);
-                }
-                slot.shared.timeline.count_request();
-                let sender = slot.sender.for_lease();
-                let lease = Lease::new(Arc::downgrade(inner), Arc::clone(&slot.shared), sender, class, expect);
-                granted.push((ticket.sender, lease));
+        self.mark_goaways();
+        while let Some((class, index)) = self.next() {
+            let Some(Queued(ticket, _)) = self.queue(class).pop() else { break };
+            let expect = self.expected(&ticket);
+            self.small_in_a_row = if class == Class::Small { self.small_in_a_row.saturating_add(1) } else { 0 };
+            let slot = &mut self.slots[index];
+            slot.in_flight += 1;
+            slot.idle_since = None;
+            if class == Class::Large {
+                slot.large += 1;
+                slot.shared.outstanding.fetch_add(expect, Ordering::Relaxed);
             }
+            slot.shared.timeline.count_request();
+            let sender = slot.sender.for_lease();
+            let lease = Lease::new(Arc::downgrade(inner), Arc::clone(&slot.shared), sender, class, expect);
+            granted.push((ticket.sender, lease));
+            self.mark_full(index);
         }
         self.most = self.most.max(self.slots.iter().filter(|slot| slot.in_flight > 0).count());
         granted
+    }
+
+    /// Which queue's first goes where. Small files go first, but not for ever.
+    fn next(&mut self) -> Option<(Class, usize)> {
+        for class in [Class::Small, Class::Large] {
+            let queue = self.queue(class);
+            while queue.peek().is_some_and(|first| first.0.sender.is_closed()) {
+                queue.pop();
+            }
+        }
+        let mut order = [Class::Small, Class::Large];
+        if self.small_in_a_row >= SMALL_IN_A_ROW && self.protocol == "HTTP/1.1" {
+            order.reverse();
+        }
+        order.into_iter().find_map(|class| {
+            let waits = !self.queue(class).is_empty();
+            let index = if waits { self.place(class) } else { None };
+            index.map(|index| (class, index))
+        })
+    }
+
+    fn queue(&mut self, class: Class) -> &mut BinaryHeap<Queued> {
+        if class == Class::Large { &mut self.large } else { &mut self.small }
     }
 
     /// Large answers of unknown size are taken to be as the ones so far.
@@ -202,6 +238,9 @@ impl Slots {
     fn place(&self, class: Class) -> Option<usize> {
         let floor = if self.usable() > 1 { FLOOR_SHARED } else { FLOOR };
         let (small_waits, large_waits) = (!self.small.is_empty(), !self.large.is_empty());
+        // With one request a connection the classes share connections, else streams.
+        let lanes = self.usable();
+        let busy_lanes = self.slots.iter().filter(|slot| slot.large > 0).count();
         let room = |slot: &&Slot| {
             if slot.draining || slot.shared.dead.load(Ordering::Relaxed) {
                 return false;
@@ -215,7 +254,9 @@ impl Slots {
                 Class::Small => !large_waits || slot.in_flight - slot.large < limit - limit / 4,
                 Class::Large => {
                     let cap = slot.shared.room.load(Ordering::Relaxed).max(floor);
-                    (!small_waits || slot.large < limit.div_ceil(2))
+                    let share =
+                        if limit == 1 { busy_lanes < lanes.div_ceil(2) } else { slot.large < limit.div_ceil(2) };
+                    (!small_waits || share)
                         && (slot.shared.outstanding.load(Ordering::Relaxed) < cap || slot.large == 0)
                 }
             }
@@ -242,12 +283,15 @@ impl Slots {
     }
 
     /// How many connections to open now; they are counted as being opened.
-    pub(super) fn due(&mut self, warm: bool) -> usize {
+    pub(super) fn due(&mut self, warm: bool, now: Duration) -> usize {
         let waiting = self.small.len() + self.large.len();
         let have = self.usable() + self.dialling;
         if have == 0 && (waiting > 0 || warm) {
             self.dialling += 1;
             return 1;
+        }
+        if now < self.dial_again {
+            return 0;
         }
         let mut wanted = self.target;
         let http1 = self.protocol == "HTTP/1.1" || self.http1_only;
@@ -262,7 +306,8 @@ impl Slots {
         let near = |slot: &Slot| !slot.draining && slot.shared.timeline.requests() * 10 >= limit * 9;
         let about_to_end = self.slots.iter().filter(|slot| near(slot) && !slot.standby).count();
         let standby = self.slots.iter().filter(|slot| slot.standby).count();
-        let spare = usize::from(!http1 && about_to_end > 0 && standby == 0 && self.dialling == 0);
+        let spare = !http1 && about_to_end > 0 && standby == 0 && self.dialling == 0;
+        let spare = usize::from(spare && self.slots.len() < self.config.max_connections);
         let open = wanted.saturating_sub(have) + spare;
         self.dialling += open;
         open
@@ -277,14 +322,20 @@ impl Slots {
     pub(super) fn add(&mut self, shared: Arc<Shared>, sender: Sender, now: Duration) {
         self.dialling = self.dialling.saturating_sub(1);
         self.opened += 1;
-        self.protocol = if matches!(sender, Sender::Http2(_)) { "HTTP/2" } else { "HTTP/1.1" };
+        (self.dial_pause, self.dial_again) = (DIAL_PAUSE.0, Duration::ZERO);
+        let http2 = matches!(sender, Sender::Http2(_));
+        // HTTP/2 was given up while this one was being opened.
+        let draining = http2 && self.http1_only;
+        if !draining {
+            self.protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
+        }
         let standby = self.protocol == "HTTP/2" && self.usable() >= self.target;
         self.slots.push(Slot {
             shared,
             sender,
             in_flight: 0,
             large: 0,
-            draining: false,
+            draining,
             standby,
             last_bytes: 0,
             last_tick: now,
@@ -294,19 +345,43 @@ impl Slots {
     }
 
     /// No connection could be opened: who waits is told, unless another connection serves them.
-    pub(super) fn dial_failed(
-        &mut self,
-        failure: &Failure,
-        now: Duration,
-    ) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Failure)> {
+    pub(super) fn dial_failed(&mut self, failure: &Failure, now: Duration) -> Vec<Told> {
         self.dialling = self.dialling.saturating_sub(1);
         if self.usable() > 0 || self.dialling > 0 {
             self.target = self.usable().max(1);
+            self.dial_again = now + self.dial_pause;
+            self.dial_pause = (self.dial_pause * 2).min(DIAL_PAUSE.1);
             self.decide(now, format!("another connection could not be opened: {}", failure.error));
             return Vec::new();
         }
+        self.fail_all(failure)
+    }
+
+    fn fail_all(&mut self, failure: &Failure) -> Vec<Told> {
         let waiting = self.small.drain().chain(self.large.drain());
         waiting.map(|Queued(ticket, _)| (ticket.sender, failure.clone())).collect()
+    }
+
+    /// Requests that wait for nothing: connections are open, none is at work, and none takes a request for as long as
+    /// SETTINGS may take (SETTINGS_MAX_CONCURRENT_STREAMS is 0). Those connections end.
+    pub(super) fn stuck(&mut self, now: Duration) -> Vec<Told> {
+        let waits = !self.small.is_empty() || !self.large.is_empty();
+        if !waits || self.usable() == 0 || self.slots.iter().any(|slot| slot.in_flight > 0) {
+            self.stuck_since = None;
+            return Vec::new();
+        }
+        let since = *self.stuck_since.get_or_insert(now);
+        if now.saturating_sub(since) < self.config.settings_bound {
+            return Vec::new();
+        }
+        self.stuck_since = None;
+        let text = format!("the server has allowed no stream for {:.0} s", self.config.settings_bound.as_secs_f64());
+        let numbers: Vec<u32> = self.slots.iter().map(|slot| slot.shared.timeline.number()).collect();
+        for number in &numbers {
+            self.end(*number, &text);
+        }
+        let error = NetError::new(Phase::Http2, ErrorKind::TimedOut, Party::Upstream, text);
+        self.fail_all(&Failure { cause: Cause::Silent, error, connection: numbers.first().copied().unwrap_or(0) })
     }
 
     /// A request is over.
@@ -323,20 +398,20 @@ impl Slots {
         if let Sender::Http1(_) = slot.sender {
             match reusable {
                 Some(sender) => slot.sender = Sender::Http1(Some(sender)),
-                None => self.end(number, "closed after an answer", now),
+                None => self.end(number, "closed after an answer"),
             }
         }
     }
 
     /// A connection is over.
-    pub(super) fn end(&mut self, number: u32, why: &str, now: Duration) {
+    pub(super) fn end(&mut self, number: u32, why: &str) {
         let Some(index) = self.slots.iter().position(|slot| slot.shared.timeline.number() == number) else { return };
         let slot = self.slots.swap_remove(index);
         slot.shared.dead.store(true, Ordering::Relaxed);
         slot.shared.timeline.read_tcp();
         let timeline = &slot.shared.timeline;
         if timeline.goaway() {
-            self.learn_limit(timeline.requests());
+            self.learn_limit(timeline);
         }
         timeline.note(Event::Closed { why: why.to_owned() });
         self.note_round_trip(timeline.round_trip());
@@ -354,7 +429,6 @@ impl Slots {
             abort.abort();
         }
         self.promote();
-        let _ = now;
     }
 
     pub(super) fn set_abort(&mut self, number: u32, abort: tokio::task::AbortHandle) {
@@ -381,22 +455,31 @@ impl Slots {
         }
     }
 
-    fn learn_limit(&mut self, requests: u64) {
-        if requests >= 16 {
-            self.request_limit = Some(self.request_limit.map_or(requests, |old| old.min(requests)));
+    /// The requests after which a server sends GOAWAY: those it has answered, as far as the last stream id is honest.
+    fn learn_limit(&mut self, timeline: &Timeline) {
+        let sent = timeline.requests();
+        let answered = timeline.last_stream_id().map_or(sent, |last| u64::from(last.div_ceil(2))).min(sent);
+        if answered >= 16 {
+            // A limit is the same each time; a restart of the server is not.
+            self.limit_proven = self.request_limit == Some(answered);
+            self.request_limit = Some(answered);
         }
     }
 
-    fn mark_goaways(&mut self, _now: Duration) {
-        let gone: Vec<(u32, u64)> = self
-            .slots
-            .iter()
-            .filter(|slot| !slot.draining && slot.shared.timeline.goaway())
-            .map(|slot| (slot.shared.timeline.number(), slot.shared.timeline.requests()))
-            .collect();
-        for (number, requests) in gone {
-            self.learn_limit(requests);
+    fn mark_goaways(&mut self) {
+        let said = |slot: &&Slot| !slot.draining && slot.shared.timeline.goaway();
+        let gone: Vec<u32> = self.slots.iter().filter(said).map(|slot| slot.shared.timeline.number()).collect();
+        for number in gone {
             self.drain(number, "GOAWAY");
+        }
+    }
+
+    /// What is sent beyond a server's limit would only be sent again.
+    fn mark_full(&mut self, index: usize) {
+        let timeline = &self.slots[index].shared.timeline;
+        let number = timeline.number();
+        if self.limit_proven && self.request_limit.is_some_and(|limit| timeline.requests() >= limit) {
+            self.drain(number, "the server's limit of requests");
         }
     }
 
@@ -460,10 +543,13 @@ impl Slots {
             }
             (slot.last_bytes, slot.last_tick) = (bytes, now);
             let first = timeline.first_read();
+            let tcp = timeline.read_tcp();
+            let present = tcp.map_or(0, |info| info.rcv_rtt_us);
             flows.push(Flow {
                 number: timeline.number(),
                 bytes,
-                out_of_order: timeline.read_tcp().map_or(0, |info| info.rcv_ooopack),
+                present_round_trip: (present > 0).then(|| Duration::from_micros(u64::from(present))),
+                out_of_order: tcp.map_or(0, |info| info.rcv_ooopack),
                 draining: slot.draining,
                 flowing: first.map(|first| timeline.age().saturating_sub(first)),
             });
@@ -530,9 +616,9 @@ impl Slots {
         self.dialling > 0 || !self.slots.is_empty() || !self.small.is_empty() || !self.large.is_empty()
     }
 
-    pub(super) fn watched(&self) -> Vec<(Arc<Shared>, bool, usize)> {
-        let kind = |slot: &Slot| matches!(slot.sender, Sender::Http2(_));
-        self.slots.iter().map(|slot| (Arc::clone(&slot.shared), kind(slot), slot.in_flight)).collect()
+    /// Whether requests are in flight on a connection.
+    pub(super) fn is_busy(&self, number: u32) -> bool {
+        self.slots.iter().any(|slot| slot.shared.timeline.number() == number && slot.in_flight > 0)
     }
 
     pub(super) fn timelines(&self) -> Vec<Arc<Timeline>> {
