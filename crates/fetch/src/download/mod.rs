@@ -19,7 +19,7 @@ use goferry_net::Party;
 use tokio::task::JoinSet;
 
 use self::module::Want;
-pub use self::report::{Failed, ModuleReport, Report, Reporter, Silent};
+pub use self::report::{Answer, Failed, ModuleReport, Report, Reporter, Silent};
 pub use self::shop::{Setup, Shop};
 use crate::error::{FailKind, FetchError};
 use crate::memo::all;
@@ -219,11 +219,19 @@ impl Downloader {
                 Ok(resolution) => {
                     report.notes.extend(resolution.notes);
                     for resolved in resolution.modules {
+                        report.answers.push(Answer::Module {
+                            module: resolved.module.clone(),
+                            query: resolved.query.clone(),
+                            stated: is_stated(argument),
+                        });
                         let query = found.queries.entry(resolved.module).or_default();
                         *query = query.take().or(resolved.query);
                     }
                 }
-                Err(error) => report.failed.push(Failed { what: argument.text(), error }),
+                Err(error) => {
+                    report.answers.push(Answer::Failed(report.failed.len()));
+                    report.failed.push(Failed { what: argument.text(), error });
+                }
             }
         }
         Ok(())
@@ -344,4 +352,14 @@ impl Downloader {
         }
         report.took = began.elapsed();
     }
+}
+
+/// Whether an argument names one version, branch or commit, which the source is asked for as it is
+/// (modload/query.go, `queryProxy`: `repo.Stat`), and no choice between versions.
+fn is_stated(argument: &Argument) -> bool {
+    let Argument::Query { query, .. } = argument else { return false };
+    let is_prefix = query
+        .strip_prefix('v')
+        .is_some_and(|rest| rest.split('.').count() < 3 && rest.chars().all(|c| c.is_ascii_digit() || c == '.'));
+    !matches!(query.as_str(), "latest" | "upgrade" | "patch") && !query.starts_with(['<', '>']) && !is_prefix
 }

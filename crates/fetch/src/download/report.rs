@@ -89,6 +89,23 @@ pub struct Failed {
     pub error: FetchError,
 }
 
+/// What an argument led to.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A module.
+    Module {
+        /// The module; after replacement.
+        module: ModuleVersion,
+        /// The query that it answers; `None` where its version or none was named.
+        query: Option<String>,
+        /// Whether the source was asked for just this version, branch or commit: then its `.info` says where that came
+        /// from.
+        stated: bool,
+    },
+    /// The failure with this index in [`Report::failed`].
+    Failed(usize),
+}
+
 /// What a download left.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -96,6 +113,8 @@ pub struct Report {
     pub modules: Vec<ModuleReport>,
     /// What failed besides.
     pub failed: Vec<Failed>,
+    /// What each argument led to, in their order; empty without arguments.
+    pub answers: Vec<Answer>,
     /// go.mod files that were read for the graph.
     pub go_mods: usize,
     /// Bytes of zips that arrived.
