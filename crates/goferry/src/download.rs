@@ -171,11 +171,16 @@ fn print(args: &Download, report: &Report, shop: &Shop, printer: &Printer) -> Ou
     for note in &report.notes {
         printer.note(&format!("goferry: note: {note}"));
     }
+    if report.ok() && report.modules.is_empty() && !args.dry_run {
+        // As the go command says it, and where.
+        printer.note("goferry: no module dependencies to download");
+        return Ok(exit_code::OK);
+    }
     if args.json {
-        let objects: Vec<String> = report.modules.iter().map(|module| json::object(module, shop.cache())).collect();
-        let failed = report.failed.iter().map(json::failed);
-        let would = report.would.iter().map(json::would);
-        printer.result(&objects.into_iter().chain(failed).chain(would).collect::<Vec<_>>().join("\n"))?;
+        let objects = json::objects(report, shop.cache());
+        if !objects.is_empty() {
+            printer.result(&objects.join("\n"))?;
+        }
     } else if args.dry_run {
         printer.result(&summary::dry_run(report))?;
     }
@@ -196,7 +201,9 @@ fn write_timeline(file: &Path, shop: &Shop) -> Result<(), Failure> {
         .map(|(origin, connections)| serde_json::json!({ "origin": origin, "connections": connections }))
         .collect();
     let pools = shop.client().summaries();
-    let value = serde_json::json!({ "format": "goferry.timeline/1", "pools": pools, "origins": origins });
+    let healed = shop.client().healed();
+    let value =
+        serde_json::json!({ "format": "goferry.timeline/1", "healed": healed, "pools": pools, "origins": origins });
     let text = serde_json::to_string_pretty(&value).map_err(|error| fail(error.to_string()))?;
     std::fs::write(file, text + "\n").map_err(|error| fail(format!("writing {}: {error}", file.display())))
 }

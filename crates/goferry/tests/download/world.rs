@@ -1,0 +1,375 @@
+//! Made-up modules behind a `file://` proxy, projects that need them, and the two commands run on them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use goferry_module::zip::create_module_zip;
+use goferry_module::{DirHash, FileKind, ModulePath, ModuleVersion, Version};
+use tempfile::TempDir;
+
+/// The go command that goferry is held against.
+const TOOLCHAIN: &str = "go1.27.3";
+
+/// name@version below example.com, its go line, its requires.
+const MODULES: &[(&str, &str, &[&str])] = &[
+    ("a@v1.0.0", "1.20", &["b@v1.0.0"]),
+    ("a@v1.1.0", "1.20", &["b@v1.1.0", "c@v1.0.0"]),
+    ("a@v1.2.0-rc.1", "1.20", &["b@v1.1.0"]),
+    ("a@v0.0.0-20240102030405-abcdefabcdef", "1.20", &[]),
+    ("b@v1.0.0", "1.20", &["c@v1.0.0"]),
+    ("b@v1.1.0", "1.20", &["c@v1.1.0"]),
+    ("c@v1.0.0", "1.20", &[]),
+    ("c@v1.1.0", "1.20", &["d@v1.0.0"]),
+    ("d@v1.0.0", "1.16", &["e@v1.0.0"]),
+    ("e@v1.0.0", "", &[]),
+    ("Upper/Case@v1.0.0", "1.20", &[]),
+    ("major/v2@v2.3.4", "1.20", &[]),
+    ("old@v3.0.0+incompatible", "", &[]),
+    ("leaf@v1.0.0", "1.20", &[]),
+];
+
+pub(crate) fn module(name: &str) -> ModuleVersion {
+    let (path, version) = name.split_once('@').unwrap();
+    let path = if path.starts_with("golang.org/") { path.to_owned() } else { format!("example.com/{path}") };
+    ModuleVersion::new(ModulePath::parse(&path).unwrap(), Version::parse(version).unwrap()).unwrap()
+}
+
+/// A module proxy in a directory.
+pub(crate) struct Universe {
+    dir: TempDir,
+    hashes: BTreeMap<String, DirHash>,
+}
+
+impl Universe {
+    /// Nothing.
+    pub(crate) fn empty() -> Universe {
+        Universe { dir: TempDir::new().unwrap(), hashes: BTreeMap::new() }
+    }
+
+    /// The modules of the table above.
+    pub(crate) fn new() -> Universe {
+        let mut universe = Universe::empty();
+        for (name, go, requires) in MODULES {
+            universe.add(name, go, requires, 100);
+        }
+        universe
+    }
+
+    /// Publishes a module with a file of `size` bytes that do not compress.
+    pub(crate) fn add(&mut self, name: &str, go: &str, requires: &[&str], size: usize) {
+        let module = module(name);
+        let mut go_mod = format!("module {}\n", module.path());
+        if !go.is_empty() {
+            go_mod.push_str(&format!("\ngo {go}\n"));
+        }
+        for require in requires {
+            go_mod.push_str(&format!("\nrequire example.com/{}\n", require.replace('@', " ")));
+        }
+        let seed = name.bytes().fold(7, |all, byte| all * 31 % 0xffff_fffb + u64::from(byte));
+        let mut files = vec![
+            ("x.go", b"package x\n".to_vec()),
+            ("data/noise.bin", noise(size, seed)),
+            ("sub/y_test.go", b"package sub\n".to_vec()),
+        ];
+        if !module.version().is_incompatible() {
+            files.push(("go.mod", go_mod.clone().into_bytes()));
+        }
+        let zip = create_module_zip(&module, files).unwrap();
+        self.hashes.insert(name.to_owned(), DirHash::of_zip(std::io::Cursor::new(&zip)).unwrap());
+        self.hashes.insert(format!("{name}/go.mod"), DirHash::of_go_mod(go_mod.as_bytes()));
+        self.publish(&module, FileKind::Mod, go_mod.as_bytes());
+        self.publish(&module, FileKind::Zip, &zip);
+        let hash = "0123456789012345678901234567890123456789";
+        let info = format!(
+            r#"{{"Version":"{}","Time":"2024-01-02T03:04:05Z","Origin":{{"VCS":"git","URL":"https://git.example.com/x","Hash":"{hash}","Ref":"refs/tags/x"}}}}"#,
+            module.version()
+        );
+        self.publish(&module, FileKind::Info, info.as_bytes());
+        if module.version().pseudo().is_none() {
+            let list = self.file(&module, FileKind::Zip).with_file_name("list");
+            let before = fs::read_to_string(&list).unwrap_or_default();
+            fs::write(list, format!("{before}{}\n", module.version())).unwrap();
+        }
+    }
+
+    pub(crate) fn publish(&self, module: &ModuleVersion, kind: FileKind, content: &[u8]) {
+        let file = self.file(module, kind);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+
+    pub(crate) fn file(&self, module: &ModuleVersion, kind: FileKind) -> PathBuf {
+        self.root().join(module.proxy_path(kind).trim_start_matches('/'))
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("file://{}", self.dir.path().display())
+    }
+
+    /// A go.sum with the hashes of zip and go.mod of all `names`.
+    pub(crate) fn go_sum(&self, names: &[&str]) -> String {
+        names
+            .iter()
+            .flat_map(|name| [((*name).to_owned(), ""), (format!("{name}/go.mod"), "/go.mod")])
+            .filter_map(|(key, end)| {
+                let module = module(key.trim_end_matches("/go.mod"));
+                Some(format!("{} {}{end} {}\n", module.path(), module.version(), self.hashes.get(&key)?))
+            })
+            .collect()
+    }
+
+    pub(crate) fn hash(&self, name: &str) -> DirHash {
+        self.hashes[name]
+    }
+
+    /// A go.sum with everything.
+    pub(crate) fn full_go_sum(&self) -> String {
+        let names: Vec<&str> =
+            self.hashes.keys().map(String::as_str).filter(|name| !name.ends_with("/go.mod")).collect();
+        self.go_sum(&names)
+    }
+}
+
+/// Bytes that do not compress.
+fn noise(size: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+/// A folder with a project's files.
+pub(crate) fn project(files: &[(&str, String)]) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for (name, text) in files {
+        let file = dir.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    dir
+}
+
+/// A go.mod of `example.com/main`.
+pub(crate) fn go_mod(go: &str, rest: &str) -> String {
+    let go = if go.is_empty() { String::new() } else { format!("\ngo {go}\n") };
+    format!("module example.com/main\n{go}\n{rest}")
+}
+
+/// A home, with the module cache in it, and the settings of both commands.
+pub(crate) struct Home {
+    dir: TempDir,
+    env: Vec<(String, String)>,
+}
+
+impl Home {
+    pub(crate) fn new(proxy: &str) -> Home {
+        let mut home = Home { dir: TempDir::new().unwrap(), env: Vec::new() };
+        for (name, value) in
+            [("GOENV", "off"), ("GOPROXY", proxy), ("GOSUMDB", "off"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", "")]
+        {
+            home.set(name, value);
+        }
+        home
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Home {
+        self.set(name, value);
+        self
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The module cache.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.dir.path().join("go/pkg/mod")
+    }
+
+    fn command(&self, program: &Path, dir: &Path, args: &[&str]) -> Command {
+        let path = format!("{}:{}", goroot().join("bin").display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .current_dir(dir)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", self.dir.path())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `goferry download ARGS`.
+    pub(crate) fn goferry(&self, dir: &Path, args: &[&str]) -> Command {
+        let args: Vec<&str> = std::iter::once("download").chain(args.iter().copied()).collect();
+        self.command(Path::new(env!("CARGO_BIN_EXE_goferry")), dir, &args)
+    }
+
+    pub(crate) fn download(&self, dir: &Path, args: &[&str]) -> Ran {
+        Ran::of(&self.goferry(dir, args).output().unwrap())
+    }
+
+    /// `go ARGS`.
+    pub(crate) fn go_command(&self, dir: &Path, args: &[&str]) -> Command {
+        self.command(&goroot().join("bin/go"), dir, args)
+    }
+
+    pub(crate) fn go(&self, dir: &Path, args: &[&str]) -> Ran {
+        Ran::of(&self.go_command(dir, args).output().unwrap())
+    }
+
+    pub(crate) fn go_download(&self, dir: &Path, args: &[&str]) -> Ran {
+        let args: Vec<&str> = ["mod", "download"].into_iter().chain(args.iter().copied()).collect();
+        self.go(dir, &args)
+    }
+
+    /// Removes the module cache.
+    pub(crate) fn clean(&self) {
+        make_writable(&self.cache());
+        let _ = fs::remove_dir_all(self.cache());
+    }
+
+    /// The zips in the cache, and what is left over of any.
+    pub(crate) fn zips(&self) -> Vec<String> {
+        snapshot(&self.cache())
+            .into_keys()
+            .filter(|name| name.contains(".zip") && !name.ends_with(".ziphash"))
+            .collect()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        make_writable(self.dir.path());
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Ran {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    #[track_caller]
+    pub(crate) fn ok(self) -> Ran {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Ran {
+        assert!(self.err.contains(text) || self.out.contains(text), "{text:?} not in\n{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says_not(self, text: &str) -> Ran {
+        assert!(!self.err.contains(text) && !self.out.contains(text), "{text:?} in\n{}{}", self.out, self.err);
+        self
+    }
+}
+
+/// Mode and, of files, content.
+pub(crate) type Entry = (u32, Option<Vec<u8>>);
+
+/// A folder: for each name below it the mode, and the content of files.
+pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, Entry> {
+    let mut all = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+            let content = meta.is_file().then(|| fs::read(&path).unwrap_or_default());
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            all.insert(name, (meta.mode(), content));
+            if meta.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    all
+}
+
+/// What two folders do not have in common: names, modes, contents.
+pub(crate) fn differences(go: &BTreeMap<String, Entry>, ours: &BTreeMap<String, Entry>) -> Vec<String> {
+    let text = |entry: &Entry| {
+        let content =
+            entry.1.as_deref().map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned());
+        format!("{:o} {}", entry.0, content.unwrap_or_default())
+    };
+    let mut all = Vec::new();
+    for (name, entry) in go {
+        match ours.get(name) {
+            None => all.push(format!("{name}: only the go command has it: {}", text(entry))),
+            Some(our) if our != entry => all.push(format!("{name}: go: {}\nours: {}", text(entry), text(our))),
+            Some(_) => {}
+        }
+    }
+    for (name, entry) in ours.iter().filter(|(name, _)| !go.contains_key(*name)) {
+        all.push(format!("{name}: only we have it: {}", text(entry)));
+    }
+    all
+}
+
+#[track_caller]
+pub(crate) fn assert_same(go: &Path, ours: &Path, what: &str) {
+    let differences = differences(&snapshot(go), &snapshot(ours));
+    assert!(differences.is_empty(), "{what}\n{}", differences.join("\n"));
+}
+
+fn make_writable(root: &Path) {
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o755));
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+}
+
+fn goroot() -> &'static Path {
+    static KNOWN: OnceLock<PathBuf> = OnceLock::new();
+    KNOWN.get_or_init(|| {
+        let dir = TempDir::new().unwrap();
+        let mut go = Command::new("go");
+        go.args(["env", "GOROOT"]).current_dir(&dir).env("GOTOOLCHAIN", TOOLCHAIN).env_remove("GOROOT");
+        let out = go.output().expect("a go on PATH");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        PathBuf::from(String::from_utf8(out.stdout).unwrap().trim())
+    })
+}
