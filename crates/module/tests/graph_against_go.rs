@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use goferry_module::gomod::{ResolvedVersions, update};
 use goferry_module::graph::{GraphLoader, MainModule, ModuleGraph, Need, Replaced, Requirement, Selected, Workspace};
 use goferry_module::{EscapedPath, FileKind, GoMod, GoVersion, GoWork};
 use graph_universe::{DIRS, Random, Universe};
@@ -144,6 +145,8 @@ impl Case {
             return;
         }
         seen.changed += 1;
+        let written = update("go.mod", before.1.as_bytes(), ours, &self.local, &ResolvedVersions::default()).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), after, "{self}");
         let after = GoMod::parse("go.mod", after.as_bytes()).unwrap();
         let mut requires: Vec<Requirement> = after
             .requires

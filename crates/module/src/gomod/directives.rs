@@ -4,8 +4,8 @@ use super::error::{MAX_ERRORS, ParseError, ParseErrors};
 use super::quote::string;
 use super::syntax::{Item, Line, Parser};
 use super::{
-    Exclude, GoLine, GoMod, Godebug, MAX_GO_MOD, Module, PathLine, Replace, Replacement, Require, Retract,
-    ToolchainLine,
+    Exclude, GoLine, GoMod, Godebug, MAX_GO_MOD, Module, PathLine, Replace, Replacement, Require, ResolvedVersions,
+    Retract, ToolchainLine,
 };
 use crate::path::{check_path_major, split_path_version};
 use crate::semver::int;
@@ -20,10 +20,15 @@ pub(crate) enum Mode {
 
 const MOD_BLOCKS: [&str; 8] = ["module", "godebug", "require", "exclude", "replace", "retract", "tool", "ignore"];
 
-pub(crate) fn parse_mod(file: &str, data: &[u8], mode: Mode) -> Result<GoMod, ParseErrors> {
+pub(crate) fn parse_mod(
+    file: &str,
+    data: &[u8],
+    mode: Mode,
+    resolved: &ResolvedVersions,
+) -> Result<GoMod, ParseErrors> {
     let mut gomod = GoMod::default();
     let blocks = (mode == Mode::Main).then_some(&MOD_BLOCKS[..]);
-    parse_file(file, data, blocks, |line| directive(&mut gomod, line, mode))?;
+    parse_file(file, data, blocks, |line| directive(&mut gomod, line, mode, resolved))?;
     Ok(gomod)
 }
 
@@ -67,7 +72,7 @@ pub(crate) fn parse_file(
     if errors.is_empty() { Ok(()) } else { Err(ParseErrors { errors }) }
 }
 
-fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode) -> Result<(), String> {
+fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode, resolved: &ResolvedVersions) -> Result<(), String> {
     let strict = mode == Mode::Main;
     let wanted = strict
         || matches!(line.verb, "module" | "require" | "retract" | "ignore")
@@ -82,14 +87,14 @@ fn directive(gomod: &mut GoMod, line: &Line<'_>, mode: Mode) -> Result<(), Strin
         "module" => gomod.module = Some(module_line(gomod.module.is_some(), line)?),
         "godebug" => gomod.godebug.push(godebug_line(line)?),
         "require" => {
-            let (path, version) = path_and_version(line)?;
+            let (path, version) = path_and_version(line, resolved)?;
             gomod.requires.push(Require { path, version, indirect: is_indirect(line), line: at });
         }
         "exclude" => {
-            let (path, version) = path_and_version(line)?;
+            let (path, version) = path_and_version(line, resolved)?;
             gomod.excludes.push(Exclude { path, version, line: at });
         }
-        "replace" => gomod.replaces.push(replace_line(line)?),
+        "replace" => gomod.replaces.push(replace_line(line, resolved)?),
         "retract" => match retract_line(line, strict) {
             Ok(retract) => gomod.retracts.push(retract),
             // What cannot be read of a dependency may be a form to come.
@@ -131,7 +136,7 @@ pub(crate) fn godebug_line(line: &Line<'_>) -> Result<Godebug, String> {
     .ok_or_else(|| "usage: godebug key=value".to_owned())
 }
 
-pub(crate) fn replace_line(line: &Line<'_>) -> Result<Replace, String> {
+pub(crate) fn replace_line(line: &Line<'_>, resolved: &ResolvedVersions) -> Result<Replace, String> {
     let args = &line.args;
     let arrow = if args.get(1) == Some(&"=>") { 1 } else { 2 };
     if args.get(arrow) != Some(&"=>") || !(arrow + 2..=arrow + 3).contains(&args.len()) {
@@ -144,7 +149,7 @@ pub(crate) fn replace_line(line: &Line<'_>) -> Result<Replace, String> {
     let major = path_major(&old_path).map_err(in_path)?;
     let old_version = match arrow {
         2 => {
-            let version = version(line.verb, &old_path, args[1])?;
+            let version = version(line.verb, &old_path, args[1], resolved)?;
             check_path_major(&version, major).map_err(|e| in_path(e.to_string()))?;
             Some(version)
         }
@@ -166,7 +171,7 @@ pub(crate) fn replace_line(line: &Line<'_>) -> Result<Replace, String> {
                 .to_owned());
         }
         Some(token) => {
-            let version = version(line.verb, &new_path, token)?;
+            let version = version(line.verb, &new_path, token, resolved)?;
             if is_directory(&new_path) {
                 return Err(format!("replacement module directory path {:?} cannot have version", clip(&new_path)));
             }
@@ -193,12 +198,12 @@ fn module_line(repeated: bool, line: &Line<'_>) -> Result<Module, String> {
     }
 }
 
-fn path_and_version(line: &Line<'_>) -> Result<(String, Version), String> {
+fn path_and_version(line: &Line<'_>, resolved: &ResolvedVersions) -> Result<(String, Version), String> {
     let [path, token] = line.args[..] else {
         return Err(format!("usage: {} module/path v1.2.3", line.verb));
     };
     let path = string(path)?;
-    let version = version(line.verb, &path, token)?;
+    let version = version(line.verb, &path, token, resolved)?;
     let major = path_major(&path)?;
     check_path_major(&version, major).map_err(|e| format!("{} {}: {e}", line.verb, clip(&path)))?;
     Ok((path, version))
@@ -209,21 +214,21 @@ fn retract_line(line: &Line<'_>, strict: bool) -> Result<Retract, String> {
         [] | ["(", ..] => return Err("expected '[' or version".to_owned()),
         ["["] => return Err("expected version after '['".to_owned()),
         ["[", low, ref rest @ ..] => {
-            let low = version(line.verb, "", low)?;
+            let low = version(line.verb, "", low, &ResolvedVersions::default())?;
             let [",", rest @ ..] = rest else {
                 return Err("expected ',' after version".to_owned());
             };
             let [high, rest @ ..] = rest else {
                 return Err("expected version after ','".to_owned());
             };
-            let high = version(line.verb, "", high)?;
+            let high = version(line.verb, "", high, &ResolvedVersions::default())?;
             let ["]", rest @ ..] = rest else {
                 return Err("expected ']' after version".to_owned());
             };
             (low, high, rest)
         }
         [single, ref rest @ ..] => {
-            let single = version(line.verb, "", single)?;
+            let single = version(line.verb, "", single, &ResolvedVersions::default())?;
             (single.clone(), single, rest)
         }
     };
@@ -242,12 +247,15 @@ fn single<'a>(repeated: bool, line: &Line<'a>) -> Result<&'a str, String> {
     }
 }
 
-fn version(verb: &str, path: &str, token: &str) -> Result<Version, String> {
+fn version(verb: &str, path: &str, token: &str, resolved: &ResolvedVersions) -> Result<Version, String> {
     let subject = if path.is_empty() { verb.to_owned() } else { format!("{verb} {}", clip(path)) };
     let text = string(token).map_err(|reason| {
         let reason = reason.trim_start_matches("invalid quoted string: ");
         format!("{subject}: version {:?} invalid: {reason}", clip(token))
     })?;
+    if let Some(version) = resolved.get(path, &text) {
+        return Ok(version.clone());
+    }
     Ok(Version::parse(&text).map_err(|e| format!("{subject}: {e}"))?.canonical())
 }
 
@@ -256,7 +264,12 @@ fn path_major(path: &str) -> Result<&str, String> {
 }
 
 fn is_indirect(line: &Line<'_>) -> bool {
-    let mut words = line.suffix.unwrap_or_default().strip_prefix("//").unwrap_or_default().split_whitespace();
+    line.suffix.is_some_and(says_indirect)
+}
+
+/// Whether a comment behind a `require` line begins with `indirect`.
+pub(crate) fn says_indirect(comment: &str) -> bool {
+    let mut words = comment.strip_prefix("//").unwrap_or_default().split_whitespace();
     match (words.next(), words.next()) {
         (Some("indirect"), None) => true,
         (Some(first), Some(_)) => first == "indirect;",

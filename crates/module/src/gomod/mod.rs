@@ -6,18 +6,35 @@
 //!
 //! Lines are interpreted as they are read, so that a large file costs the memory of what it says and no tree. Paths are
 //! strings: a main or replaced module may have a path that no proxy could serve.
+//!
+//! [`update`] changes a go.mod, and [`format`] formats one. For that there is a tree, which keeps comments and order:
+//!
+//! ```text
+//! bytes → lex → tree ← edit, require, sort; tree → print → bytes
+//! ```
 
+mod bytes;
 mod directives;
+mod edit;
 mod error;
 mod lex;
+mod print;
 mod quote;
+mod require;
+mod resolved;
+mod sort;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod work;
 
+pub use self::edit::{format, update};
 pub use self::error::{ParseError, ParseErrors};
+pub use self::resolved::ResolvedVersions;
 pub use self::work::{GoWork, Use};
+
+use std::sync::LazyLock;
 
 use crate::go_version::GoVersion;
 use crate::module_version::ModuleVersion;
@@ -60,7 +77,15 @@ impl GoMod {
     /// # Errors
     /// With file, line and column, for everything that `go mod edit` refuses, and for a file over [`MAX_GO_MOD`].
     pub fn parse(file: &str, data: &[u8]) -> Result<Self, ParseErrors> {
-        directives::parse_mod(file, data, directives::Mode::Main)
+        Self::parse_with(file, data, &ResolvedVersions::default())
+    }
+
+    /// As [`GoMod::parse`], with the versions that [`GoMod::queries`] stand for.
+    ///
+    /// # Errors
+    /// As [`GoMod::parse`].
+    pub fn parse_with(file: &str, data: &[u8], resolved: &ResolvedVersions) -> Result<Self, ParseErrors> {
+        directives::parse_mod(file, data, directives::Mode::Main, resolved)
     }
 
     /// Parses the go.mod of a dependency: unknown directives, and those that only count in the main module (`replace`,
@@ -69,7 +94,7 @@ impl GoMod {
     /// # Errors
     /// With file, line and column.
     pub fn parse_lax(file: &str, data: &[u8]) -> Result<Self, ParseErrors> {
-        directives::parse_mod(file, data, directives::Mode::Dependency)
+        directives::parse_mod(file, data, directives::Mode::Dependency, &ResolvedVersions::default())
     }
 
     /// The Go version of the `go` line; `None` without one, or where it is not a Go version that can be compared.
@@ -79,10 +104,11 @@ impl GoMod {
     }
 
     /// Whether the module graph is pruned: the `go` line says 1.17 or later, so that go.mod lists every module that its
-    /// packages need (`cmd/go/internal/gover.ExplicitIndirectVersion`).
+    /// packages need (`cmd/go/internal/gover.ExplicitIndirectVersion`). Prereleases such as 1.17rc1 are below 1.17.
     #[must_use]
     pub fn is_pruned(&self) -> bool {
-        self.go_version().is_some_and(|go| go.at_least(17))
+        static PRUNED: LazyLock<GoVersion> = LazyLock::new(|| GoVersion::parse("1.17").expect("a Go version"));
+        self.go_version().is_some_and(|go| go >= *PRUNED)
     }
 
     /// The replacement of a module version, as the go command chooses it: the line with that version before the line

@@ -1,5 +1,7 @@
 //! Strings of go.mod: words as they are, `"..."` with Go's escapes, raw strings in backquotes.
 
+use crate::unicode::is_print;
+
 /// The value of a token (`parseString` of `golang.org/x/mod/modfile/rule.go`).
 ///
 /// The go command refuses raw strings in every directive, though its lexer reads them.
@@ -81,4 +83,39 @@ fn take<'a>(rest: &mut &'a str, n: usize) -> Option<&'a str> {
     let (head, tail) = rest.split_at_checked(n)?;
     *rest = tail;
     Some(head)
+}
+
+/// A string as one token of a line: quoted where it must be (`modfile.AutoQuote`).
+pub(crate) fn auto_quote(text: &str) -> String {
+    let odd = |c: char| match c {
+        ' ' | '"' | '\'' | '`' => true,
+        '(' | ')' | '[' | ']' | '{' | '}' | ',' => text.len() > 1,
+        c => !is_print(c),
+    };
+    let must = text.is_empty() || text.contains("//") || text.contains("/*") || text.chars().any(odd);
+    if must { quote(text) } else { text.to_owned() }
+}
+
+/// `strconv.Quote`.
+fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{b}' => out.push_str("\\v"),
+            c if is_print(c) => out.push(c),
+            c if u32::from(c) < 0x80 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if u32::from(c) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
 }

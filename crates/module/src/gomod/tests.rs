@@ -38,9 +38,15 @@ fn a_dependency_may_say_what_is_not_known_yet() {
 
 #[test]
 fn pruning_starts_with_go_1_17() {
-    for (go, pruned) in
-        [("1.16", false), ("1.17", true), ("1.17rc1", true), ("1.9", false), ("1.21.3", true), ("2.0", true)]
-    {
+    for (go, pruned) in [
+        ("1.16", false),
+        ("1.17", true),
+        ("1.17rc1", false),
+        ("1.9", false),
+        ("1.21.3", true),
+        ("1.18beta1", true),
+        ("2.0", true),
+    ] {
         let gomod = GoMod::parse("go.mod", format!("go {go}\n").as_bytes()).unwrap();
         assert_eq!(gomod.is_pruned(), pruned, "{go}");
     }

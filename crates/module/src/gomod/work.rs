@@ -3,7 +3,7 @@
 use super::directives::{go_line, godebug_line, parse_file, path_line, replace_line, toolchain_line};
 use super::error::ParseErrors;
 use super::syntax::Line;
-use super::{GoLine, Godebug, Replace, ToolchainLine};
+use super::{GoLine, Godebug, Replace, ResolvedVersions, ToolchainLine};
 use crate::go_version::GoVersion;
 
 /// What a go.work says.
@@ -59,7 +59,7 @@ impl GoWork {
                 })?;
                 self.uses.push(Use { path: path.path, line: path.line });
             }
-            "replace" => self.replaces.push(replace_line(line)?),
+            "replace" => self.replaces.push(replace_line(line, &ResolvedVersions::default())?),
             verb => {
                 return Err(format!("unknown directive: {}", verb.chars().take(256).collect::<String>()));
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::error::GraphError;
 use super::main_modules::{MainModule, MainModules, Replaced, Workspace};
 use super::module_graph::{GoLineOf, ModuleGraph};
-use super::node::{Node, NodeVersion, Nodes, PRUNED, STRICT};
+use super::node::{Node, NodeVersion, Nodes, STRICT};
 use super::read::{Graph, Pruning, Summary};
 use crate::go_version::GoVersion;
 use crate::gomod::GoMod;
@@ -442,7 +442,7 @@ pub(super) fn module_version(path: &str, version: &crate::version::Version) -> R
 }
 
 fn pruning_of(go_mod: &GoMod) -> Pruning {
-    if go_mod.go_version().is_some_and(|go| go >= *PRUNED) { Pruning::Pruned } else { Pruning::Unpruned }
+    if go_mod.is_pruned() { Pruning::Pruned } else { Pruning::Unpruned }
 }
 
 fn line_or(line: Option<&crate::gomod::GoLine>, default: &str) -> String {

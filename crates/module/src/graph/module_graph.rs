@@ -89,7 +89,7 @@ pub struct GoLineOf {
 pub struct Requirements {
     /// The `go` line; `None` where there is none. With `changed`, the go command then adds one with its own version.
     pub go: Option<String>,
-    /// The `toolchain` line; `None` where there is none. Up to go 1.23, the go command may add its own name here where
+    /// The `toolchain` line; `None` where there is none. Up to go 1.24, the go command may add its own name here where
     /// it changes the `go` line.
     pub toolchain: Option<String>,
     /// The `require` lines, by path.

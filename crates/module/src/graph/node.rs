@@ -31,9 +31,6 @@ pub(super) enum NodeVersion {
 /// The Go version from which on a `go` line is a requirement (`gover.GoStrictVersion`).
 pub(super) static STRICT: LazyLock<GoVersion> = LazyLock::new(|| go_version("1.21"));
 
-/// The Go version from which on a module's graph is pruned (`gover.ExplicitIndirectVersion`).
-pub(super) static PRUNED: LazyLock<GoVersion> = LazyLock::new(|| go_version("1.17"));
-
 /// Every module version that was named, once.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
