@@ -200,7 +200,12 @@ impl Timeline {
             Event::Ping { round_trip } => {
                 inner.round_trip = Some(inner.round_trip.map_or(*round_trip, |old| old.min(*round_trip)));
             }
-            Event::Closed { why } if inner.closed.is_none() => inner.closed = Some((at, why.clone())),
+            Event::Closed { why } if inner.closed.is_none() => {
+                inner.closed = Some((at, why.clone()));
+                // A watch holds the socket open.
+                let last = inner.watch.take().and_then(|watch| watch.read());
+                inner.round_trip = inner.round_trip.or(last.map(|info| info.rtt()));
+            }
             _ => {}
         }
         if inner.events.len() == KEPT {

@@ -18,7 +18,7 @@ use crate::connect::{Connected, Connector};
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::h2::USER_AGENT;
 use crate::io::Tapped;
-use crate::timeline::{Timeline, TimelineTap};
+use crate::timeline::{Event, Timeline, TimelineTap};
 
 /// What one stream may have in flight: the bandwidth-delay product of 1 Gbit/s at 130 ms.
 const STREAM_WINDOW: u32 = 16 << 20;
@@ -201,13 +201,15 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
     let shared = Shared::new(Arc::clone(timeline));
     let number = timeline.number();
     let back = Arc::downgrade(inner);
-    let over = move |why: String| {
-        let back = Back::clone(&back);
-        async move {
-            if let Some(inner) = back.upgrade() {
-                inner.lock().end(number, &why);
+    let over = {
+        let timeline = Arc::clone(timeline);
+        move |why: String| match back.upgrade() {
+            Some(inner) => {
+                let now = inner.born.elapsed();
+                inner.lock().end(number, &why, now);
                 Inner::pump(&inner, false);
             }
+            None => timeline.note(Event::Closed { why }),
         }
     };
     let (sender, task) = if http2 {
@@ -235,7 +237,7 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
                 }
                 Err(error) => format!("protocol error: {error}"),
             };
-            over(why).await;
+            over(why);
         });
         (Sender::Http2(sender), task)
     } else {
@@ -250,7 +252,7 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
                 Ok(()) => "closed by the peer".to_owned(),
                 Err(error) => format!("lost: {error}"),
             };
-            over(why).await;
+            over(why);
         });
         (Sender::Http1(Some(sender)), task)
     };
@@ -279,6 +281,7 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
         }
     };
     let (status, headers, inbound) = answered.map_err(|failure| lease.failure(failure))?;
+    lease.shared.answered.store(true, Ordering::Relaxed);
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = length {
         lease.expect(length);

@@ -21,7 +21,7 @@ pub(super) fn tick(back: Weak<Inner>) {
             let (pause, told) = {
                 let mut slots = inner.lock();
                 for (number, why) in slots.finished(now) {
-                    slots.end(number, why);
+                    slots.end(number, why, now);
                 }
                 if !slots.is_at_work() {
                     slots.ticking = false;
@@ -69,6 +69,9 @@ pub(super) fn watch_http2(back: Back, shared: Arc<Shared>, ping: Option<PingPong
             if !shared.timeline.settings_seen() && born.elapsed() >= config.settings_bound {
                 return give_up(&back, &shared, "no SETTINGS from the server", config.settings_bound);
             }
+            if !shared.timeline.settings_seen() {
+                continue;
+            }
             let number = shared.timeline.number();
             let busy = match back.upgrade() {
                 Some(inner) => inner.lock().is_busy(number),
@@ -97,6 +100,7 @@ pub(super) fn watch_http2(back: Back, shared: Arc<Shared>, ping: Option<PingPong
 fn give_up(back: &Back, shared: &Arc<Shared>, why: &str, bound: Duration) {
     let Some(inner) = back.upgrade() else { return };
     let why = format!("{why} within {:.0} s", bound.as_secs_f64());
-    inner.lock().end(shared.timeline.number(), &why);
+    let now = inner.born.elapsed();
+    inner.lock().end(shared.timeline.number(), &why, now);
     Inner::pump(&inner, false);
 }

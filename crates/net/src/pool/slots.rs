@@ -27,7 +27,7 @@ const CEILING: u64 = 64 << 20;
 const KEPT: usize = 64;
 /// Pauses after a connection could not be opened while others serve: the first, and the longest.
 const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
-/// With one request a connection: small files in a row while large ones wait.
+/// Small files in a row while large ones wait.
 const SMALL_IN_A_ROW: u32 = 3;
 /// Requests after which a server is expected to send GOAWAY where it has not shown its own limit: nginx's default
 /// (`keepalive_requests`).
@@ -79,6 +79,8 @@ pub(super) struct Shared {
     /// How many bytes may be outstanding before it is given another large request.
     room: AtomicU64,
     pub(super) dead: AtomicBool,
+    /// Whether a request was answered on it.
+    pub(super) answered: AtomicBool,
 }
 
 pub(super) struct Slot {
@@ -206,7 +208,7 @@ impl Slots {
             }
         }
         let mut order = [Class::Small, Class::Large];
-        if self.small_in_a_row >= SMALL_IN_A_ROW && self.protocol == "HTTP/1.1" {
+        if self.small_in_a_row >= SMALL_IN_A_ROW {
             order.reverse();
         }
         order.into_iter().find_map(|class| {
@@ -322,7 +324,6 @@ impl Slots {
     pub(super) fn add(&mut self, shared: Arc<Shared>, sender: Sender, now: Duration) {
         self.dialling = self.dialling.saturating_sub(1);
         self.opened += 1;
-        (self.dial_pause, self.dial_again) = (DIAL_PAUSE.0, Duration::ZERO);
         let http2 = matches!(sender, Sender::Http2(_));
         // HTTP/2 was given up while this one was being opened.
         let draining = http2 && self.http1_only;
@@ -349,12 +350,17 @@ impl Slots {
         self.dialling = self.dialling.saturating_sub(1);
         if self.usable() > 0 || self.dialling > 0 {
             self.target = self.usable().max(1);
-            self.dial_again = now + self.dial_pause;
-            self.dial_pause = (self.dial_pause * 2).min(DIAL_PAUSE.1);
+            self.pause_dials(now);
             self.decide(now, format!("another connection could not be opened: {}", failure.error));
             return Vec::new();
         }
         self.fail_all(failure)
+    }
+
+    /// A connection could not be opened, or ended before it was of use.
+    fn pause_dials(&mut self, now: Duration) {
+        self.dial_again = now + self.dial_pause;
+        self.dial_pause = (self.dial_pause * 2).min(DIAL_PAUSE.1);
     }
 
     fn fail_all(&mut self, failure: &Failure) -> Vec<Told> {
@@ -378,7 +384,7 @@ impl Slots {
         let text = format!("the server has allowed no stream for {:.0} s", self.config.settings_bound.as_secs_f64());
         let numbers: Vec<u32> = self.slots.iter().map(|slot| slot.shared.timeline.number()).collect();
         for number in &numbers {
-            self.end(*number, &text);
+            self.end(*number, &text, now);
         }
         let error = NetError::new(Phase::Http2, ErrorKind::TimedOut, Party::Upstream, text);
         self.fail_all(&Failure { cause: Cause::Silent, error, connection: numbers.first().copied().unwrap_or(0) })
@@ -398,16 +404,21 @@ impl Slots {
         if let Sender::Http1(_) = slot.sender {
             match reusable {
                 Some(sender) => slot.sender = Sender::Http1(Some(sender)),
-                None => self.end(number, "closed after an answer"),
+                None => self.end(number, "closed after an answer", now),
             }
         }
     }
 
     /// A connection is over.
-    pub(super) fn end(&mut self, number: u32, why: &str) {
+    pub(super) fn end(&mut self, number: u32, why: &str, now: Duration) {
         let Some(index) = self.slots.iter().position(|slot| slot.shared.timeline.number() == number) else { return };
         let slot = self.slots.swap_remove(index);
         slot.shared.dead.store(true, Ordering::Relaxed);
+        if slot.shared.answered.load(Ordering::Relaxed) {
+            self.dial_pause = DIAL_PAUSE.0;
+        } else {
+            self.pause_dials(now);
+        }
         slot.shared.timeline.read_tcp();
         let timeline = &slot.shared.timeline;
         if timeline.goaway() {
@@ -561,7 +572,9 @@ impl Slots {
         let exhausted = self.protocol == "HTTP/2"
             && !(self.small.is_empty() && self.large.is_empty())
             && self.slots.iter().filter(|slot| !slot.draining).all(|slot| {
-                slot.in_flight >= self.limit(slot) && slot.shared.outstanding.load(Ordering::Relaxed) < FLOOR_SHARED
+                slot.shared.timeline.settings_seen()
+                    && slot.in_flight >= self.limit(slot).max(1)
+                    && slot.shared.outstanding.load(Ordering::Relaxed) < FLOOR_SHARED
             });
         if self.protocol == "HTTP/2" && !self.http1_only {
             let tick = Tick {
@@ -572,6 +585,11 @@ impl Slots {
                 backlog: waiting + outstanding + (self.small.len() as u64) * 2048,
                 streams_exhausted: exhausted,
             };
+            if std::env::var_os("GF_DBG").is_some() {
+                use std::io::Write as _;
+                let f: Vec<String> = tick.flows.iter().map(|f| format!("{}:{:.0}k/{}/{:.0}ms", f.number, f.bytes as f64 / 1e3, f.out_of_order, f.present_round_trip.unwrap_or_default().as_secs_f64() * 1e3)).collect();
+                let _ = writeln!(std::io::stderr(), "T {:.2} rtt {:.0} back {:.1}M inflight {:?} {}", now.as_secs_f64(), tick.round_trip.as_secs_f64() * 1e3, tick.backlog as f64 / 1e6, self.slots.iter().map(|s| (s.in_flight, s.large)).collect::<Vec<_>>(), f.join(" "));
+            }
             let decision = self.growth.tick(&tick);
             self.apply(decision, now);
         }
@@ -659,6 +677,7 @@ impl Shared {
             outstanding: AtomicU64::new(0),
             room: AtomicU64::new(0),
             dead: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
         })
     }
 }
