@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+pub use self::survival::{Failing, Survival};
+
 use crate::go_client::{GoRun, GoVersion, Outcome};
 use crate::scenario::Scenario;
 
@@ -141,6 +143,7 @@ mod prelude {
 
 mod rst_before_body;
 mod status;
+mod survival;
 
 macro_rules! faults {
     ($($module:ident)*) => {

@@ -12,12 +12,14 @@
 //! | [`link`] | two network namespaces with delay, rate and loss between them |
 //! | [`go_client`] | the real go command with fresh caches and a deadline |
 //! | [`doctor`] | a diagnosing program through a scenario, held against what the fault says |
+//! | [`download`] | a downloading program through a scenario, and the module cache that it leaves |
 //!
 //! Nothing here uses `goferry-net`: a shared bug must not hide.
 
 pub mod certs;
 pub mod dns;
 pub mod doctor;
+pub mod download;
 pub mod faults;
 pub mod forward;
 pub mod go_client;

@@ -200,7 +200,12 @@ async fn serve(
         wait_for_close(&mut stream).await;
         return Ok(());
     }
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if http2 && silence == Silence::AfterHttp2IsAgreed {
+        wait_for_close(&mut stream).await;
+        return Ok(());
+    }
+    if http2 {
         h2::serve(stream, line, planner, connection).await
     } else {
         h1::serve(stream, line, planner, connection).await

@@ -7,10 +7,5 @@ pub(super) const FAULT: Fault = Fault {
     summary: "h2 is agreed on and the server stays silent",
     findings: &[Expected::error("settings-missing")],
     go: Go::always(Hangs),
-    build: || {
-        Scenario::of(Behaviour {
-            silence: Silence::AfterTls,
-            ..Behaviour::default()
-        })
-    },
+    build: || Scenario::of(Behaviour { silence: Silence::AfterHttp2IsAgreed, ..Behaviour::default() }),
 };

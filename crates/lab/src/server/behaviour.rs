@@ -105,6 +105,8 @@ pub enum Silence {
     BeforeTls,
     /// TLS is answered, then nothing: no SETTINGS, no response.
     AfterTls,
+    /// The same where h2 was agreed on; HTTP/1.1 is served.
+    AfterHttp2IsAgreed,
     /// Response headers are sent, the body never.
     AfterHeaders,
 }
@@ -126,7 +128,7 @@ impl Default for Http1 {
     }
 }
 
-/// HTTP/2 connection handling.
+/// HTTP/2 connection handling. What goes wrong here does not befall HTTP/1.1.
 #[derive(Debug, Clone)]
 pub struct Http2 {
     /// Settings announced; sent as they are, valid or not.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::behaviour::CutHow;
 use super::io::Line;
-use super::plan::{Accident, End, Plan, Planner};
+use super::plan::{Accident, Asked, End, Plan, Planner};
 use super::{linger, wait_for_close};
 
 /// Bytes of a request head that are read before the client is refused.
@@ -35,18 +35,18 @@ where
             planner.counters.used_connections.fetch_add(1, Ordering::Relaxed);
             first = false;
         }
-        let Some((method, path, client_closes)) = request_line(&head) else {
+        let Some((asked, client_closes)) = request(&head) else {
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").await?;
             return linger(stream).await;
         };
-        let (mut plan, _count) = planner.plan(&method, &path, connection, 0);
+        let (mut plan, _count) = planner.plan(&asked, connection, 0);
         let _active = planner.counters.begin();
         tokio::time::sleep(plan.think).await;
         let close = options.connection_close || client_closes || plan.end == End::Endless;
         if close {
             plan.headers.push(("connection", "close".to_owned()));
         }
-        if !answer(&mut stream, &line, &plan, method == "HEAD", options.body_delay).await? {
+        if !answer(&mut stream, &line, &plan, asked.method == "HEAD", options.body_delay).await? {
             return Ok(());
         }
         if close {
@@ -72,21 +72,8 @@ where
             wait_for_close(stream).await;
             return Ok(false);
         }
-        End::ResetAtOnce(_) => {
-            line.reset_on_close();
-            return Ok(false);
-        }
-        End::CorruptHeaders => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nno colon in this line\r\n\r\n").await?;
-            stream.flush().await?;
-            return Ok(false);
-        }
-        End::EndlessHeaders => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-            loop {
-                stream.write_all(b"x-endless: 0123456789abcdef0123456789abcdef\r\n").await?;
-            }
-        }
+        // These are of HTTP/2 only and never planned here.
+        End::ResetAtOnce(_) | End::CorruptHeaders | End::EndlessHeaders => return Ok(false),
         End::Complete | End::After(..) | End::Endless => {}
     }
     stream.write_all(head_bytes(plan).as_bytes()).await?;
@@ -131,10 +118,12 @@ fn head_bytes(plan: &Plan) -> String {
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        416 => "Range Not Satisfiable",
         421 => "Misdirected Request",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
@@ -161,30 +150,40 @@ async fn read_head<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -
     }
 }
 
-/// Method, path, and whether the client asks to close.
-fn request_line(head: &str) -> Option<(String, String, bool)> {
+/// What is asked, and whether the client asks to close.
+fn request(head: &str) -> Option<(Asked, bool)> {
     let mut lines = head.split("\r\n");
     let mut words = lines.next()?.split(' ');
     let (method, path, version) = (words.next()?, words.next()?, words.next()?);
     if !version.starts_with("HTTP/1.") || !path.starts_with('/') {
         return None;
     }
-    let closes = version == "HTTP/1.0"
-        || lines
-            .filter_map(|line| line.split_once(':'))
-            .any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.trim().eq_ignore_ascii_case("close"));
-    Some((method.to_owned(), path.to_owned(), closes))
+    let mut asked = Asked { method: method.to_owned(), path: path.to_owned(), ..Asked::default() };
+    let mut closes = version == "HTTP/1.0";
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "connection" => closes |= value.eq_ignore_ascii_case("close"),
+            "range" => asked.range = Some(value.to_owned()),
+            "if-range" => asked.if_range = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    Some((asked, closes))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::request_line;
+    use super::request;
 
     #[test]
-    fn a_request_line_says_what_is_asked_and_whether_to_close() {
-        assert_eq!(request_line("GET /a HTTP/1.1\r\nHost: x"), Some(("GET".into(), "/a".into(), false)));
-        assert_eq!(request_line("GET /a HTTP/1.1\r\nconnection:  CLOSE"), Some(("GET".into(), "/a".into(), true)));
-        assert_eq!(request_line("PRI * HTTP/2.0"), None);
-        assert_eq!(request_line("nonsense"), None);
+    fn a_request_head_says_what_is_asked_and_whether_to_close() {
+        let said = |head: &str| request(head).map(|(asked, closes)| (asked.method, asked.path, asked.range, closes));
+        assert_eq!(said("GET /a HTTP/1.1\r\nHost: x"), Some(("GET".into(), "/a".into(), None, false)));
+        assert_eq!(said("GET /a HTTP/1.1\r\nconnection:  CLOSE"), Some(("GET".into(), "/a".into(), None, true)));
+        let range = "GET /a HTTP/1.1\r\nRange: bytes=5-";
+        assert_eq!(said(range), Some(("GET".into(), "/a".into(), Some("bytes=5-".into()), false)));
+        assert_eq!(said("PRI * HTTP/2.0"), None);
+        assert_eq!(said("nonsense"), None);
     }
 }

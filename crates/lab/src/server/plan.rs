@@ -1,11 +1,12 @@
 //! What one request is answered with: the file, and the fault that befalls it.
 
+use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use goferry_wire::h2::ErrorCode;
 
-use super::behaviour::{Behaviour, BodyFault, CutHow, Silence, Sumdb};
+use super::behaviour::{Behaviour, BodyFault, CutHow, Http2, Silence, Sumdb};
 use super::counters::{Counters, RequestCount};
 use crate::universe::{Body, FileKind, Universe};
 
@@ -29,22 +30,22 @@ pub(super) enum End {
     Complete,
     /// There is no answer at all.
     Never,
-    /// RST_STREAM in place of an answer (HTTP/2).
+    /// RST_STREAM in place of an answer (HTTP/2 only).
     ResetAtOnce(ErrorCode),
     /// Something happens when so many body bytes have been sent.
     After(u64, Accident),
     /// The body repeats for ever.
     Endless,
-    /// Undecodable header block (HTTP/2).
+    /// Undecodable header block (HTTP/2 only).
     CorruptHeaders,
-    /// CONTINUATION for ever (HTTP/2).
+    /// CONTINUATION for ever (HTTP/2 only).
     EndlessHeaders,
 }
 
 /// What happens inside a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accident {
-    /// RST_STREAM (HTTP/2); a TCP reset on HTTP/1.1.
+    /// RST_STREAM (HTTP/2 only).
     Reset(ErrorCode),
     /// END_STREAM; a FIN on HTTP/1.1.
     Truncate,
@@ -77,6 +78,17 @@ impl Plan {
     }
 }
 
+/// A request, as far as its answer depends on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked {
+    pub(super) method: String,
+    pub(super) path: String,
+    /// `Range`.
+    pub(super) range: Option<String>,
+    /// `If-Range`.
+    pub(super) if_range: Option<String>,
+}
+
 /// Turns requests into plans.
 #[derive(Debug)]
 pub(super) struct Planner {
@@ -86,13 +98,16 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    /// Counts a request and says how it is answered.
-    pub(super) fn plan(&self, method: &str, path: &str, connection: u64, stream: u32) -> (Plan, RequestCount) {
-        let kind = FileKind::of(path);
-        let count = self.counters.request(connection, stream, kind, path);
-        let mut plan = self.healthy(method, path, kind, count);
-        if plan.status == 200 && plan.end == End::Complete {
-            plan.end = self.end(kind, count);
+    /// Counts a request and says how it is answered; `stream` is 0 on HTTP/1.1.
+    pub(super) fn plan(&self, asked: &Asked, connection: u64, stream: u32) -> (Plan, RequestCount) {
+        let kind = FileKind::of(&asked.path);
+        let count = self.counters.request(connection, stream, kind, &asked.path);
+        let mut plan = self.healthy(&asked.method, &asked.path, kind, count);
+        if plan.status == 200 && kind == FileKind::Zip {
+            in_part(&mut plan, asked);
+        }
+        if matches!(plan.status, 200 | 206) && plan.end == End::Complete {
+            plan.end = self.end(kind, count, stream > 0);
         }
         if plan.end != End::Endless && plan.end != End::Never {
             plan.headers.push(("content-length", plan.body.len().to_string()));
@@ -145,8 +160,9 @@ impl Planner {
         plan
     }
 
-    fn end(&self, kind: FileKind, count: RequestCount) -> End {
-        let h2 = &self.behaviour.http2;
+    fn end(&self, kind: FileKind, count: RequestCount, http2: bool) -> End {
+        let healthy = Http2::default();
+        let h2 = if http2 { &self.behaviour.http2 } else { &healthy };
         let hit = |which: super::behaviour::Which| which.matches(kind, count.for_filter(which.kind));
         if self.behaviour.silence == Silence::AfterHeaders {
             return End::After(0, Accident::Stall);
@@ -168,6 +184,54 @@ impl Planner {
             BodyFault::Cut { after, how, which } if hit(which) => End::After(after, Accident::Cut(how)),
             BodyFault::Endless { which } if hit(which) => End::Endless,
             _ => End::Complete,
+        }
+    }
+}
+
+/// Makes a zip's answer one that can be resumed (RFC 9110 section 14): a strong ETag, and the part that was asked for
+/// unless it would be of another file.
+fn in_part(plan: &mut Plan, asked: &Asked) {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&plan.body);
+    let etag = format!("\"{:x}\"", hasher.finish());
+    plan.headers.push(("accept-ranges", "bytes".to_owned()));
+    let same = asked.if_range.as_ref().is_none_or(|wanted| *wanted == etag);
+    plan.headers.push(("etag", etag));
+    let Some(range) = asked.range.as_deref().filter(|_| same) else { return };
+    let all = plan.body.len();
+    match byte_range(range, all) {
+        Some((from, to)) => {
+            plan.status = 206;
+            plan.headers.push(("content-range", format!("bytes {from}-{}/{all}", to - 1)));
+            plan.body = plan.body[from..to].to_vec().into();
+        }
+        None => {
+            plan.status = 416;
+            plan.headers.push(("content-range", format!("bytes */{all}")));
+            plan.body = Body::default();
+        }
+    }
+}
+
+/// `bytes=5-9` or `bytes=5-` of so many bytes: the first, and the one after the last. No other kind is known here.
+fn byte_range(range: &str, all: usize) -> Option<(usize, usize)> {
+    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let from: usize = from.parse().ok()?;
+    let to = if to.is_empty() { all } else { to.parse::<usize>().ok()?.checked_add(1)?.min(all) };
+    (from < to).then_some((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::byte_range;
+
+    #[test]
+    fn ranges_are_within_the_file() {
+        assert_eq!(byte_range("bytes=0-", 10), Some((0, 10)));
+        assert_eq!(byte_range("bytes=5-7", 10), Some((5, 8)));
+        assert_eq!(byte_range("bytes=5-99", 10), Some((5, 10)));
+        for bad in ["bytes=10-", "bytes=7-5", "bytes=-5", "bytes=a-b", "lines=1-2", ""] {
+            assert_eq!(byte_range(bad, 10), None, "{bad}");
         }
     }
 }

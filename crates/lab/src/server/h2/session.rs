@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::super::behaviour::{CutHow, Goaway, Http2, LastStream, SettingsTiming};
 use super::super::io::Line;
-use super::super::plan::Planner;
+use super::super::plan::{Asked, Planner};
 use super::streams::{Stream, Streams, Throttle};
 
 /// Output made ahead of the socket, in bytes: little, so that streams share the connection fairly.
@@ -223,13 +223,18 @@ impl Session {
                 .find(|field| field.name == name)
                 .map(|field| String::from_utf8_lossy(&field.value).into_owned())
         };
-        let (method, path) = (field(b":method").unwrap_or_default(), field(b":path").unwrap_or_default());
+        let asked = Asked {
+            method: field(b":method").unwrap_or_default(),
+            path: field(b":path").unwrap_or_default(),
+            range: field(b"range"),
+            if_range: field(b"if-range"),
+        };
         if self.requests == 0 {
             self.planner.counters.used_connections.fetch_add(1, Ordering::Relaxed);
         }
         self.requests += 1;
         let goaway = self.options.goaway.filter(|goaway| goaway.after_requests == self.requests);
-        let (plan, _count) = self.planner.plan(&method, &path, self.connection, id);
+        let (plan, _count) = self.planner.plan(&asked, self.connection, id);
         let refused = self.options.concurrency.is_some_and(|limit| limit.refuse && self.streams.len() >= limit.max);
         if refused || self.streams.len() >= MAX_STREAMS {
             self.queue(&Frame::RstStream { stream_id: id, code: ErrorCode::RefusedStream });
@@ -238,7 +243,7 @@ impl Session {
                 ready_at: Instant::now() + plan.think,
                 plan,
                 headers_sent: false,
-                head_only: method == "HEAD",
+                head_only: asked.method == "HEAD",
                 sent: 0,
                 window: self.initial_window,
                 throttle: self.options.stream_window.map(Throttle::new),
