@@ -14,6 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const BUSY_TRIES: u32 = 4;
 /// GOAWAY and REFUSED_STREAM say that the request was not processed: these come on top of the budget.
 const FREE_TRIES: u32 = 24;
+/// So many of these and no answer: this server's HTTP/2 leads nowhere.
+const FREE_OVER_HTTP2: u32 = 8;
+/// The same for other failures.
+const FAILED_OVER_HTTP2: u32 = 4;
 
 /// What to do after a try that failed.
 #[derive(Debug)]
@@ -83,9 +87,7 @@ impl Patience {
                 {
                     pool.give_up_http2(&proof);
                 }
-                let free = matches!(&failure.cause, Cause::Refused)
-                    || matches!(&failure.cause, Cause::GoAway(code) if code == "NO_ERROR");
-                if free && self.free < FREE_TRIES && self.config.retries > 0 && !late {
+                if is_free(&failure.cause) && self.free < FREE_TRIES && self.config.retries > 0 && !late {
                     self.free += 1;
                     return Next::Wait(if self.free < 3 { Duration::ZERO } else { pause(self.free - 2) });
                 }
@@ -128,14 +130,31 @@ impl Patience {
             Cause::GoAway(code) if code == "PROTOCOL_ERROR" => return Some(format!("GOAWAY {code}")),
             _ => {}
         }
+        if is_free(&failure.cause) {
+            let often = self.free + 1 == FREE_OVER_HTTP2;
+            return often.then(|| format!("one request was turned away {FREE_OVER_HTTP2} times, last: {text}"));
+        }
         self.over_http2 += 1;
-        (self.over_http2 == 4).then(|| format!("one request failed four times, last: {text}"))
+        (self.over_http2 == FAILED_OVER_HTTP2)
+            .then(|| format!("one request failed {FAILED_OVER_HTTP2} times, last: {text}"))
     }
 }
+
+/// The request was not processed, and the connection or the server is well.
+fn is_free(cause: &Cause) -> bool {
+    matches!(cause, Cause::Refused) || matches!(cause, Cause::GoAway(code) if code == "NO_ERROR")
+}
+
+/// Alerts that come after the client's side of the handshake (RFC 8446 section 4.4.2.4) and will come again.
+const REFUSALS: [&str; 4] =
+    ["alert: CertificateRequired", "alert: HandshakeFailure", "alert: AccessDenied", "alert: UnknownCa"];
 
 /// What no second try can mend: settings and certificates, not networks.
 fn is_hopeless(failure: &Failure) -> bool {
     use goferry_net::{ErrorKind, Phase};
+    if REFUSALS.iter().any(|alert| failure.error.detail.contains(alert)) {
+        return true;
+    }
     failure.cause == Cause::Dial
         && match (&failure.error.phase, &failure.error.kind) {
             (Phase::Tls | Phase::Tunnel, ErrorKind::Other) | (_, ErrorKind::NameNotFound | ErrorKind::Alert(_)) => true,
@@ -147,7 +166,14 @@ fn is_hopeless(failure: &Failure) -> bool {
 fn given_up(failure: &Failure, url: &str, tries: u32) -> FetchError {
     let times = if tries > 1 { format!(" ({tries} tries)") } else { String::new() };
     let detail = format!("GET {url}: {}{times}", failure.error);
-    let party = failure.error.party;
+    let refused = REFUSALS.iter().any(|alert| detail.contains(alert));
+    let party = if refused { Party::Upstream } else { failure.error.party };
+    if detail.contains(REFUSALS[0]) {
+        let error = FetchError::new(FailKind::Network(Some(Box::new(failure.error.clone()))), Party::Upstream, detail);
+        return error.with_advice(
+            "the server demands a TLS client certificate, which neither the go command nor goferry can give",
+        );
+    }
     let error = FetchError::new(FailKind::Network(Some(Box::new(failure.error.clone()))), party, detail);
     match party {
         Party::Goferry => error,

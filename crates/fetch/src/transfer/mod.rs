@@ -83,8 +83,12 @@ impl Context {
         {
             parts.discard();
         }
+        let mut kept: Option<Kept> = None;
         loop {
-            let have = parts.as_ref().map_or(Ok(0), PartialZip::contiguous)?;
+            let have = match &kept {
+                Some(kept) => kept.data.len() as u64,
+                None => parts.as_ref().map_or(Ok(0), PartialZip::contiguous)?,
+            };
             let total = parts.as_ref().and_then(|parts| parts.origin()?.total);
             if let (Some(all), Some(total)) = (parts.take_if(|_| total == Some(have) && have > 0), total) {
                 self.progress.expected(total);
@@ -95,13 +99,16 @@ impl Context {
                 large: true,
                 rank,
                 range: (have > 0).then_some((have, None)),
-                if_range: parts.as_ref().and_then(|parts| validator(parts.origin()?)),
+                if_range: match &kept {
+                    Some(kept) => kept.validator.clone(),
+                    None => parts.as_ref().and_then(|parts| validator(parts.origin()?)),
+                },
                 ..Get::default()
             };
             let trouble = match self.client.open(base, rest, &get).await {
                 Ok((response, pool)) => {
                     let begun = Begun { response, pool, have, afresh };
-                    match self.receive(module, base, rest, rank, begun, &mut parts, &mut patience).await {
+                    match self.receive(module, base, rest, rank, begun, &mut kept, &mut parts, &mut patience).await {
                         Ok(arrived) => {
                             if patience.tried() {
                                 self.client.note_healed();
@@ -112,6 +119,7 @@ impl Context {
                     }
                 }
                 Err(Trouble::Final(error)) if error.kind == FailKind::Status(416) && have > 0 => {
+                    kept = None;
                     if let Some(parts) = parts.take() {
                         parts.discard();
                     }
@@ -135,6 +143,7 @@ impl Context {
         rest: &str,
         rank: u64,
         begun: Begun,
+        kept: &mut Option<Kept>,
         parts: &mut Option<PartialZip>,
         patience: &mut Patience,
     ) -> Result<Arrived, Trouble> {
@@ -157,10 +166,16 @@ impl Context {
                 let text = format!("GET {url}: the zip has {total} bytes, more than a module may have (500 MiB)");
                 return Err(Trouble::Final(FetchError::invalid(text)));
             }
-            self.progress.expected(total);
+            if kept.is_none() {
+                self.progress.expected(total);
+            }
         }
-        if from.is_none() && parts.is_none() && total.is_some_and(|total| total <= IN_MEMORY) {
-            return self.in_memory(response, pool).await;
+        // What is kept goes on where it stopped, or is replaced by an answer that begins anew.
+        let started = kept.take().filter(|_| from.is_some());
+        if let Some(begun) =
+            started.or_else(|| Kept::begin(&response, &url, total?).filter(|_| from.is_none() && parts.is_none()))
+        {
+            return self.in_memory(response, pool, begun, (!afresh).then_some(kept), patience).await;
         }
         let origin = origin(&response, &url, total);
         let mut all = match (parts.take(), from) {
@@ -200,20 +215,38 @@ impl Context {
         }
     }
 
-    async fn in_memory(&self, mut response: Response, pool: goferry_net::Pool) -> Result<Arrived, Trouble> {
-        let mut all = BytesMut::with_capacity(usize::try_from(response.length.unwrap_or(0)).unwrap_or(0));
+    /// Takes a small zip's body. What came of it before it broke off stays in `keep`, where that is wanted.
+    async fn in_memory(
+        &self,
+        mut response: Response,
+        pool: goferry_net::Pool,
+        mut all: Kept,
+        keep: Option<&mut Option<Kept>>,
+        patience: &mut Patience,
+    ) -> Result<Arrived, Trouble> {
+        let before = all.data.len();
         loop {
             match response.body.chunk().await {
                 Ok(Some(data)) => {
+                    if (all.data.len() + data.len()) as u64 > IN_MEMORY {
+                        // Content-Range and the body do not agree: all of it again.
+                        return Err(Trouble::Final(FetchError::invalid("a zip that grows while it is sent")));
+                    }
                     self.progress.bytes(data.len() as u64);
-                    all.extend_from_slice(&data);
+                    all.data.extend_from_slice(&data);
                 }
                 Ok(None) => {
-                    let bytes = all.len() as u64;
-                    return Ok(Arrived { zip: Zip::of_bytes(all.freeze()), bytes, assembled: false });
+                    let bytes = all.data.len() as u64;
+                    return Ok(Arrived { zip: Zip::of_bytes(all.data.freeze()), bytes, assembled: before > 0 });
                 }
                 Err(failure) => {
                     response.body.note_retry(&failure.to_string());
+                    if all.data.len() > before {
+                        patience.progress();
+                    }
+                    if let Some(keep) = keep.filter(|_| !all.data.is_empty()) {
+                        *keep = Some(all);
+                    }
                     return Err(Trouble::Net(failure, Some(pool)));
                 }
             }
@@ -343,6 +376,22 @@ impl Context {
 fn restart(parts: &mut PartialZip, origin: Origin) -> Result<(), FetchError> {
     parts.set_origin(Origin::default())?;
     parts.set_origin(origin)
+}
+
+/// What has come of a small zip.
+struct Kept {
+    data: BytesMut,
+    /// What the rest is asked for with, so that it is not of another file.
+    validator: Option<String>,
+}
+
+impl Kept {
+    /// For an answer that begins at the first byte and has `total` of them; `None` where they are too many for memory.
+    fn begin(response: &Response, url: &str, total: u64) -> Option<Kept> {
+        let size = usize::try_from(total).ok().filter(|_| total <= IN_MEMORY)?;
+        let validator = validator(&origin(response, url, Some(total)));
+        Some(Kept { data: BytesMut::with_capacity(size), validator })
+    }
 }
 
 struct Begun {
