@@ -169,7 +169,7 @@ impl Connector {
         phases.push((Phase::Resolve, started.elapsed()));
         loop {
             let started = Instant::now();
-            let (socket, address) = self.race(&addresses).await?;
+            let (socket, address) = self.race(&addresses).await.map_err(|error| self.blame(error))?;
             phases.push((Phase::Connect, started.elapsed()));
             harden(&socket);
             let watch = TcpWatch::new(&socket);
@@ -249,6 +249,12 @@ impl Connector {
                 }
             }
         }
+    }
+
+    /// Where a forward proxy was dialled, it is the one that cannot be reached.
+    fn blame(&self, error: NetError) -> NetError {
+        let party = if self.via.is_some() { Party::Proxy } else { error.party };
+        NetError { party, ..error }
     }
 
     /// From TCP to where HTTP begins.

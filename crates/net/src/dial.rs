@@ -20,7 +20,12 @@ pub async fn dial(address: SocketAddr, bound: Duration) -> (Result<TcpStream, Ne
             let _ = stream.set_nodelay(true);
             Ok(stream)
         }
-        Ok(Err(error)) => Err(NetError::io(Phase::Connect, Party::Network, &what, &error)),
+        Ok(Err(error)) => {
+            // Whoever refuses is there: nothing listens on the port.
+            let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+            let party = if refused { Party::Upstream } else { Party::Network };
+            Err(NetError::io(Phase::Connect, party, &what, &error))
+        }
         Err(_) => Err(NetError::timed_out(Phase::Connect, Party::Network, &what, bound)),
     };
     (outcome, started.elapsed())
