@@ -109,6 +109,17 @@ impl ModCache {
         }
         Ok(parts)
     }
+
+    /// Removes pieces of a zip that is in the cache: another command fetched it after a kill of this one.
+    pub fn discard_pieces(&self, module: &ModuleVersion) {
+        let mut description = self.file(module, FileKind::Zip).into_os_string();
+        description.push(format!("{PART}.json"));
+        if Path::new(&description).exists()
+            && let Ok(parts) = self.partial_zip(module, Duration::ZERO)
+        {
+            parts.discard();
+        }
+    }
 }
 
 impl PartialZip {
@@ -139,13 +150,20 @@ impl PartialZip {
     /// # Errors
     /// [`FailKind::Local`](crate::FailKind::Local) where the folder cannot be read.
     pub fn segments(&self) -> Result<Vec<Segment>, FetchError> {
+        let mut segments = self.pieces()?;
+        segments.retain(|segment| segment.length > 0);
+        Ok(segments)
+    }
+
+    /// All pieces, by start; a kill may have left empty ones.
+    fn pieces(&self) -> Result<Vec<Segment>, FetchError> {
         let failed = |e: io::Error| FetchError::local(format_args!("reading {}", self.dir.display()), &e);
         let mut segments = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(failed)?.flatten() {
             let name = entry.file_name();
             let Some(start) = name.to_str().and_then(|name| self.start_of(name)) else { continue };
             let Ok(meta) = entry.metadata() else { continue };
-            if meta.is_file() && meta.len() > 0 && segments.len() < MAX_SEGMENTS {
+            if meta.is_file() && segments.len() < MAX_SEGMENTS {
                 segments.push(Segment { start, length: meta.len() });
             }
         }
@@ -191,11 +209,11 @@ impl PartialZip {
     pub fn join(mut self, total: u64) -> Result<Zip, FetchError> {
         let path = self.piece(0);
         let mut end = self.first.metadata().map_err(|e| self.failed(&path, &e))?.len();
-        for segment in self.segments()? {
+        for segment in self.pieces()? {
             if segment.start == 0 {
                 continue;
             }
-            if segment.start > end {
+            if segment.start > end && segment.length > 0 {
                 break;
             }
             let piece = self.piece(segment.start);
@@ -241,7 +259,7 @@ impl PartialZip {
     }
 
     fn clear(&self) -> Result<(), FetchError> {
-        for segment in self.segments()? {
+        for segment in self.pieces()? {
             if segment.start != 0 {
                 let _ = fs::remove_file(self.piece(segment.start));
             }

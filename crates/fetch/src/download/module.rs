@@ -85,6 +85,9 @@ struct Done {
 }
 
 async fn zip(shop: &Arc<Shop>, module: &ModuleVersion, state: CacheState, want: Want) -> Result<Done, FetchError> {
+    if state.has_zip {
+        shop.cache.discard_pieces(module);
+    }
     if let Some(hash) = state.zip()
         && (state.extracted || !want.extract)
     {

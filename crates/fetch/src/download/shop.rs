@@ -10,6 +10,7 @@ use goferry_module::{DirHash, FileKind, ModuleVersion, SumDb};
 use goferry_net::Party;
 use goferry_net::tls::Roots;
 
+use super::go_mod::LocalGo;
 use super::report::Reporter;
 use crate::auth::Credentials;
 use crate::cache::ModCache;
@@ -49,6 +50,7 @@ pub struct Shop {
     pub(crate) verifier: Verifier,
     pub(crate) unpacker: Unpacker,
     pub(crate) splitter: Arc<Splitter>,
+    pub(super) local_go: LocalGo,
     go_mods: Memo<ModuleVersion, Result<DirHash, FetchError>>,
     pub(crate) progress: Arc<dyn Progress>,
 }
@@ -64,6 +66,10 @@ impl Shop {
         let root = env.mod_cache().ok_or_else(|| {
             forbidden("there is no module cache: GOMODCACHE is not set, and neither is GOPATH or HOME".to_owned())
         })?;
+        if !root.is_absolute() {
+            let text = format!("GOMODCACHE is {}; it must be an absolute path", root.display());
+            return Err(forbidden(text));
+        }
         let writable = env.goflags().iter().any(|flag| is_set(flag, "modcacherw"));
         let told = Arc::clone(&setup.reporter);
         let cache = ModCache::open(root, writable).waiting(Duration::from_secs(600), move |text| told.note(text));
@@ -91,6 +97,7 @@ impl Shop {
             verifier: Verifier::new(sums, database_use, database),
             unpacker: Unpacker::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16)),
             splitter: Arc::default(),
+            local_go: LocalGo::of(env),
             go_mods: Memo::default(),
             progress: Arc::new(Told(Arc::clone(&setup.reporter))),
         })
