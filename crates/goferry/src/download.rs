@@ -12,6 +12,7 @@ use goferry_env::{Environment, Inputs, Project, ProjectFiles, toolchain};
 use goferry_fetch::client::ClientConfig;
 use goferry_fetch::download::{Downloader, Job, Report, Setup, Shop};
 use goferry_fetch::query::{Argument, parse_arguments};
+use goferry_module::gomod::ResolvedVersions;
 use goferry_module::{ModulePath, ModuleVersion, Version};
 
 use self::progress::Counter;
@@ -30,28 +31,30 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
     check_folder(&dir)?;
     let inputs = Inputs::from_process(&dir);
     let env = Environment::resolve(&inputs).map_err(|error| fail(error.to_string()))?;
-    let project = Project::files(&inputs, &env).map_err(|error| fail(error.to_string()))?;
-    let arguments = parse_arguments(&named, project.is_some())
-        .map_err(|error| Failure::usage(error.to_string()).hint("goferry download --help"))?;
     let counter = Arc::new(Counter::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| fail(format!("the system gives no event queue: {error}")))?;
     let client = ClientConfig {
         retries: args.retries,
         timeout: args.timeout,
         connections: usize::from(args.connections),
         http1_only: false,
     };
-    let setup = Setup {
+    let mut setup = Setup {
         inputs: &inputs,
         env: &env,
-        project: project.as_ref(),
+        project: None,
         client,
         reporter: Arc::clone(&counter) as Arc<dyn goferry_fetch::download::Reporter>,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| fail(format!("the system gives no event queue: {error}")))?;
+    let resolved = resolve_versions(&setup, &runtime)?;
+    let project = Project::files_with(&inputs, &env, resolved).map_err(|error| fail(error.to_string()))?;
+    setup.project = project.as_ref();
+    let arguments = parse_arguments(&named, project.is_some())
+        .map_err(|error| Failure::usage(error.to_string()).hint("goferry download --help"))?;
     let shop = Arc::new(Shop::open(&setup).map_err(|error| fetch_failure(&error))?);
     let job = job(args, &inputs, &env, project.as_ref(), arguments, printer)?;
     let downloader = Downloader::new(Arc::clone(&shop), project, Arc::clone(&counter) as _);
@@ -66,6 +69,16 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
         return Err(Failure { message: text.to_owned(), hint: None, code: exit_code::INTERRUPTED });
     };
     print(args, &report, &shop, printer)
+}
+
+/// Versions in go.mod such as `master` and `v1.2`, which the go command asks the sources about before it does anything.
+fn resolve_versions(setup: &Setup<'_>, runtime: &tokio::runtime::Runtime) -> Result<ResolvedVersions, Failure> {
+    let queries = Project::queries(setup.inputs, setup.env).map_err(|error| fail(error.to_string()))?;
+    if queries.is_empty() {
+        return Ok(ResolvedVersions::default());
+    }
+    let shop = Shop::open(setup).map_err(|error| fetch_failure(&error))?;
+    runtime.block_on(shop.resolve_versions(&queries)).map_err(|error| fetch_failure(&error))
 }
 
 /// The folder, and what was named beside it.
@@ -128,10 +141,10 @@ fn toolchain_module(dir: &Path) -> Option<ModuleVersion> {
 
 /// Runs to the end, or to Ctrl-C: `None`.
 async fn watch(downloader: &Downloader, job: &Job, counter: &Counter, printer: &Printer) -> Option<Report> {
+    let interrupted = interrupted();
     let run = downloader.run(job);
     tokio::pin!(run);
     let mut tick = tokio::time::interval(TICK);
-    let interrupted = interrupted();
     tokio::pin!(interrupted);
     loop {
         tokio::select! {
@@ -152,13 +165,17 @@ async fn watch(downloader: &Downloader, job: &Job, counter: &Counter, printer: &
     }
 }
 
+/// Ends with Ctrl-C or SIGTERM, which are caught from this call on.
 #[cfg(unix)]
-async fn interrupted() {
+fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

@@ -293,12 +293,6 @@ impl Ran {
         assert!(self.err.contains(text) || self.out.contains(text), "{text:?} not in\n{}{}", self.out, self.err);
         self
     }
-
-    #[track_caller]
-    pub(crate) fn says_not(self, text: &str) -> Ran {
-        assert!(!self.err.contains(text) && !self.out.contains(text), "{text:?} in\n{}{}", self.out, self.err);
-        self
-    }
 }
 
 /// Mode and, of files, content.
