@@ -2,165 +2,224 @@
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use goferry_module::ProxyUrl;
-use goferry_net::pool::Response;
+use goferry_module::zip::MAX_ZIP_FILE;
+use goferry_net::pool::{Cause, Failure, Response};
+use goferry_net::{ErrorKind, NetError, Party, Phase, Pool};
 
-use super::{Progress, content_range};
-use crate::cache::SegmentWriter;
-use crate::client::{Client, Get, Next, Patience, Trouble, shown};
+use super::Job;
+use super::range::{Hole, goes_on, validator};
+use crate::cache::{Origin, SegmentWriter};
+use crate::client::{Get, Next, Patience, Trouble};
 use crate::error::{FailKind, FetchError};
 
 /// A piece at work. Its end may come nearer while it runs: then another piece does the rest.
 #[derive(Debug)]
 pub(super) struct Piece {
-    pub(super) start: u64,
+    /// Where in the zip its file begins.
+    pub(super) file: u64,
+    /// Where it began this time.
+    from: u64,
     at: AtomicU64,
     end: AtomicU64,
+    began: Instant,
 }
 
 /// How a piece ended.
-#[derive(Clone, Copy, Debug)]
 pub(super) enum Ended {
     /// All its bytes are there.
     Done,
     /// The answer ended here, and its length was not known before.
     AtEnd(u64),
+    /// The server does not go on where it broke off: it gives the whole, or nothing that fits.
+    Misfit(Option<Box<(Response, Pool)>>),
+}
+
+/// How a piece ended, and how many bytes it brought.
+pub(super) struct Progressed {
+    pub(super) bytes: u64,
+    pub(super) ended: Result<Ended, Trouble>,
 }
 
 impl Piece {
-    pub(super) fn new(start: u64, end: u64) -> Piece {
-        Piece { start, at: AtomicU64::new(start), end: AtomicU64::new(end) }
+    pub(super) fn new(hole: &Hole) -> Piece {
+        Piece {
+            file: hole.piece,
+            from: hole.from,
+            at: AtomicU64::new(hole.from),
+            end: AtomicU64::new(hole.to),
+            began: Instant::now(),
+        }
     }
 
     /// Bytes to come; 0 where the end is not known.
     pub(super) fn left(&self) -> u64 {
-        let end = self.end.load(Ordering::Relaxed);
-        if end == u64::MAX { 0 } else { end.saturating_sub(self.at.load(Ordering::Relaxed)) }
+        let end = self.end();
+        if end == u64::MAX { 0 } else { end.saturating_sub(self.at()) }
+    }
+
+    /// How long the rest takes at the rate so far; long where nothing came yet.
+    pub(super) fn time_left(&self) -> Duration {
+        let came = self.at().saturating_sub(self.from);
+        let rate = came as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
+        Duration::from_secs_f64((self.left() as f64 / rate.max(1.0)).min(1e6))
     }
 
     /// Gives the second half of what is left to a new piece.
     pub(super) fn split(&self) -> Piece {
-        let (at, end) = (self.at.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
+        let (at, end) = (self.at(), self.end());
         let middle = at + end.saturating_sub(at) / 2;
         self.end.store(middle, Ordering::Relaxed);
-        Piece::new(middle, end)
+        Piece::new(&Hole { piece: middle, from: middle, to: end })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a request was, and what it is continued with")]
+    fn at(&self) -> u64 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
+    /// Brings the piece here: with the answer that is `given`, where there is one, and asks for the rest of it until all
+    /// is here. `kept` is whose bytes there are.
     pub(super) async fn run(
         &self,
-        client: &Client,
-        base: &ProxyUrl,
-        rest: &str,
-        rank: u64,
+        job: &Job,
+        kept: &Origin,
         mut writer: SegmentWriter,
-        mut response: Option<Response>,
-        if_range: Option<String>,
-        progress: &dyn Progress,
-        received: &AtomicU64,
+        given: Option<(Response, Pool)>,
+    ) -> Progressed {
+        let ended = self.persist(job, kept, &mut writer, given).await;
+        Progressed { bytes: self.at().saturating_sub(self.from), ended }
+    }
+
+    async fn persist(
+        &self,
+        job: &Job,
+        kept: &Origin,
+        writer: &mut SegmentWriter,
+        mut given: Option<(Response, Pool)>,
     ) -> Result<Ended, Trouble> {
-        let url = shown(base, rest);
-        let mut patience = Patience::new(*client.config());
+        let mut patience = Patience::new(*job.client.config());
         // A piece of a run before may have left bytes behind its start.
-        self.at.store(writer.arrived().end().max(self.at.load(Ordering::Relaxed)), Ordering::Relaxed);
+        self.at.store(writer.arrived().end().max(self.at()), Ordering::Relaxed);
         loop {
-            let (at, end) = (self.at.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
-            if at >= end {
+            if self.at() >= self.end() {
                 return Ok(Ended::Done);
             }
-            let trouble = match response.take() {
-                Some(response) => match self.take(response, &url, &mut writer, progress, received, &mut patience).await
-                {
-                    Ok(ended) => return Ok(ended),
+            let trouble = match given.take() {
+                Some((response, pool)) => match self.take(job, response, pool, writer, &mut patience).await {
+                    Ok(ended) => {
+                        job.tally().healed |= patience.tried();
+                        return Ok(ended);
+                    }
                     Err(trouble) => trouble,
                 },
-                None if at > self.start && if_range.is_none() => {
-                    // Without a validator the rest may be of another file: from the beginning, by the caller.
-                    return Err(restart(&url));
-                }
-                None => {
-                    let get = Get {
-                        large: true,
-                        rank,
-                        expect: (end != u64::MAX).then(|| end - at),
-                        range: Some((at, (end != u64::MAX).then_some(end))),
-                        if_range: if_range.clone(),
-                    };
-                    match client.open(base, rest, &get).await {
-                        Ok((again, _))
-                            if again.status == 206 && content_range(&again).is_some_and(|(from, _)| from == at) =>
-                        {
-                            response = Some(again);
-                            continue;
-                        }
-                        Ok(_) => return Err(restart(&url)),
-                        Err(trouble) => trouble,
+                None => match self.ask(job, kept, &patience).await {
+                    Ok(answer) => match answer.0.status {
+                        200 => return Ok(Ended::Misfit(Some(Box::new(answer)))),
+                        _ => match goes_on(&answer.0, kept, self.at()) {
+                            Some(total) => {
+                                if let Some(total) = total {
+                                    self.end.fetch_min(total, Ordering::Relaxed);
+                                }
+                                given = Some(answer);
+                                continue;
+                            }
+                            None => return Ok(Ended::Misfit(None)),
+                        },
+                    },
+                    Err(Trouble::Final(error)) if error.kind == FailKind::Status(416) => {
+                        return Ok(Ended::Misfit(None));
                     }
-                }
+                    Err(trouble) => trouble,
+                },
             };
-            match patience.after(trouble, &url) {
+            match patience.after(trouble, &job.url) {
                 Next::Wait(pause) => tokio::time::sleep(pause).await,
                 Next::GiveUp(error) => return Err(Trouble::Final(error)),
+            }
+            if job.strict && validator(kept).is_none() {
+                return Ok(Ended::Misfit(None));
             }
         }
     }
 
+    async fn ask(&self, job: &Job, kept: &Origin, patience: &Patience) -> Result<(Response, Pool), Trouble> {
+        let (at, end) = (self.at(), self.end());
+        let known = end != u64::MAX;
+        let get = Get {
+            large: true,
+            rank: patience.rank(job.rank),
+            expect: known.then(|| end - at),
+            range: Some((at, known.then_some(end))),
+            if_range: validator(kept),
+        };
+        job.client.open(&job.base, &job.rest, &get).await
+    }
+
     async fn take(
         &self,
+        job: &Job,
         mut response: Response,
-        url: &str,
+        pool: Pool,
         writer: &mut SegmentWriter,
-        progress: &dyn Progress,
-        received: &AtomicU64,
         patience: &mut Patience,
     ) -> Result<Ended, Trouble> {
         loop {
             match response.body.chunk().await {
                 Ok(Some(data)) => {
-                    let at = self.at.load(Ordering::Relaxed);
-                    let end = self.end.load(Ordering::Relaxed);
+                    let (at, end) = (self.at(), self.end());
                     let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
                     let data = data.slice(..data.len().min(room));
-                    writer.write_all(&data).map_err(|error| {
-                        let error = FetchError::local(format_args!("writing what came from {url}"), &error);
-                        Trouble::Final(error.with_advice(
-                            "what has arrived is kept beside the zip's place in the module cache; the next run goes on from there",
-                        ))
-                    })?;
                     let count = data.len() as u64;
+                    if at + count > MAX_ZIP_FILE {
+                        let text = format!("GET {}: the zip has more bytes than a module may have (500 MiB)", job.url);
+                        return Err(Trouble::Final(FetchError::invalid(text)));
+                    }
+                    writer.write_all(&data).map_err(|error| not_written(&job.url, &error))?;
                     self.at.store(at + count, Ordering::Relaxed);
-                    received.fetch_add(count, Ordering::Relaxed);
-                    progress.bytes(count);
+                    job.received(count);
+                    patience.progress(count);
                     if at + count >= end {
                         // Dropping the answer cancels what another piece does.
                         return Ok(Ended::Done);
                     }
-                    if patience.tried() && count > 0 {
-                        patience.progress();
-                    }
                 }
                 Ok(None) => {
-                    let at = self.at.load(Ordering::Relaxed);
-                    let end = self.end.load(Ordering::Relaxed);
-                    if end == u64::MAX || at >= end {
+                    let (at, end) = (self.at(), self.end());
+                    if end == u64::MAX {
                         return Ok(Ended::AtEnd(at));
                     }
-                    let text = format!("GET {url}: the answer ended {} bytes early", end - at);
-                    return Err(Trouble::Final(FetchError::invalid(text)));
+                    if at >= end {
+                        return Ok(Ended::Done);
+                    }
+                    let failure = short(&job.url, &response, end - at);
+                    return Err(Trouble::Net(failure, Some(pool)));
                 }
                 Err(failure) => {
                     response.body.note_retry(&failure.to_string());
-                    return Err(Trouble::Net(failure, None));
+                    return Err(Trouble::Net(failure, Some(pool)));
                 }
             }
         }
     }
 }
 
-/// The server does not give pieces: the whole must be asked for again.
-fn restart(url: &str) -> Trouble {
-    let text = format!("GET {url}: the server does not resume");
-    let error = FetchError::new(FailKind::Status(200), goferry_net::Party::Upstream, text);
-    Trouble::Busy { error, after: Some(std::time::Duration::ZERO), status: 429 }
+/// The answer ended as it should, but for the bytes that are missing: a server may give less than was asked for
+/// (RFC 9110 section 15.3.7).
+pub(super) fn short(url: &str, response: &Response, left: u64) -> Failure {
+    let phase = if response.http2 { Phase::Http2 } else { Phase::Http1 };
+    let text = format!("GET {url}: the answer ended {left} bytes early");
+    let error = NetError::new(phase, ErrorKind::Closed, Party::Upstream, text);
+    Failure { cause: Cause::Lost, error, connection: response.body.connection() }
+}
+
+fn not_written(url: &str, error: &std::io::Error) -> Trouble {
+    let error = FetchError::local(format_args!("writing what came from {url}"), error);
+    Trouble::Final(error.with_advice(
+        "what has arrived is kept beside the zip's place in the module cache; the next run goes on from there",
+    ))
 }

@@ -12,6 +12,9 @@ use super::piece::Piece;
 /// A piece with less left is not worth a request of its own.
 const LEAST: u64 = 384 << 10;
 
+/// Nor is one that is done soon: what is on its way already is thrown away when its end comes nearer.
+const SOON: Duration = Duration::from_millis(900);
+
 /// The transfers that may give pieces away.
 #[derive(Debug, Default)]
 pub struct Splitter {
@@ -29,8 +32,8 @@ struct Inner {
 }
 
 impl Splittable {
-    pub(super) fn new(first: Arc<Piece>, base: &ProxyUrl) -> Splittable {
-        let pieces = Mutex::new(vec![first]);
+    pub(super) fn new(pieces: Vec<Arc<Piece>>, base: &ProxyUrl) -> Splittable {
+        let pieces = Mutex::new(pieces);
         Splittable(Arc::new(Inner { base: base.to_string(), pieces, sender: Mutex::new(None) }))
     }
 }
@@ -48,7 +51,7 @@ impl Splitter {
         let name = base.to_string();
         loop {
             pool.idle().await;
-            if pool.is_spread() && self.split(&name) {
+            if pool.is_spread() && !pool.is_full() && self.split(&name) {
                 // The new piece's request takes its place in the pool first.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             } else {
@@ -66,7 +69,7 @@ impl Splitter {
             let pieces = transfer.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone();
             for piece in pieces {
                 let left = piece.left();
-                if left >= LEAST && best.as_ref().is_none_or(|(most, ..)| left > *most) {
+                if left >= LEAST && piece.time_left() >= SOON && best.as_ref().is_none_or(|(most, ..)| left > *most) {
                     best = Some((left, Arc::clone(&transfer), piece));
                 }
             }
@@ -83,19 +86,20 @@ impl Splitter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::range::Hole;
     use super::*;
 
     #[test]
     fn the_piece_with_the_most_left_is_halved() {
         let base = ProxyUrl::parse("https://goproxy.example.com").unwrap();
         let splitter = Splitter::default();
-        let small = Splittable::new(Arc::new(Piece::new(0, 100)), &base);
-        let large = Splittable::new(Arc::new(Piece::new(0, 1 << 21)), &base);
+        let piece = |to| vec![Arc::new(Piece::new(&Hole { piece: 0, from: 0, to }))];
+        let (small, large) = (Splittable::new(piece(100), &base), Splittable::new(piece(1 << 21), &base));
         let _small = splitter.register(&small);
         let mut asked = splitter.register(&large);
         assert!(splitter.split(&base.to_string()));
         let half = asked.try_recv().unwrap();
-        assert_eq!((half.start, half.left()), (1 << 20, 1 << 20));
+        assert_eq!((half.file, half.left()), (1 << 20, 1 << 20));
         assert!(!splitter.split("https://other.example.com"));
         drop(large);
         assert!(!splitter.split(&base.to_string()), "only what is large enough");

@@ -12,8 +12,14 @@ use std::time::Duration;
 
 /// A trial is kept when the sum grew by this factor.
 const GREW: f64 = 1.1;
+/// So clearly that half the time is enough to say so.
+const CLEARLY: f64 = 1.6;
 /// Flows that lose and carry less than this part of the best sum ever seen are not at the path's limit.
 const BELOW_BEST: f64 = 0.8;
+/// A round trip this much above the least one is one with a queue in it.
+const QUEUEING: f64 = 1.2;
+/// For so many round trips after a queue was seen the path counts as full: a loss empties the queue for a moment.
+const FULL_FOR: u32 = 12;
 /// Least work left, in seconds at the present rate, that a trial is worth: loss was seen.
 const WORTH_LOSSY: f64 = 0.35;
 /// The same where nothing but a flat rate speaks for a trial.
@@ -34,6 +40,8 @@ pub struct Flow {
     pub draining: bool,
     /// Since its first byte arrived.
     pub flowing: Option<Duration>,
+    /// The receiver's estimate of the present round trip (`tcpi_rcv_rtt`).
+    pub present_round_trip: Option<Duration>,
 }
 
 /// All that a decision needs.
@@ -51,6 +59,15 @@ pub struct Tick {
     pub backlog: u64,
     /// Whether requests wait although no connection may take more streams.
     pub streams_exhausted: bool,
+}
+
+impl Tick {
+    /// Whether every flow's present round trip is well above the least one.
+    fn is_queueing(&self) -> bool {
+        let limit = self.round_trip.mul_f64(QUEUEING) + Duration::from_millis(2);
+        let mut known = self.flows.iter().filter_map(|flow| flow.present_round_trip).peekable();
+        known.peek().is_some() && known.all(|present| present > limit)
+    }
 }
 
 /// What to do.
@@ -80,6 +97,8 @@ pub struct Growth {
     next_trial: Duration,
     pause: Duration,
     lossy: bool,
+    full_until: Duration,
+    now: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -104,15 +123,24 @@ impl Growth {
             next_trial: Duration::ZERO,
             pause: PAUSE,
             lossy: false,
+            full_until: Duration::ZERO,
+            now: Duration::ZERO,
         }
     }
 
-    /// Bytes a second over the last `window`.
+    /// Whether the path is full: a queue stood on it a moment ago, so that more flows would only share what there is.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.now < self.full_until
+    }
+
+    /// Bytes a second over the `window` that ended at `now`.
     fn rate(&self, now: Duration, window: Duration) -> Option<f64> {
         let from = now.checked_sub(window)?;
-        let (at, bytes, _) = self.past.iter().rev().find(|(at, ..)| *at <= from)?;
-        let seconds = (now - *at).as_secs_f64();
-        Some((self.bytes - bytes) as f64 / seconds.max(1e-6))
+        let upto = |limit: Duration| self.past.iter().rev().find(|(at, ..)| *at <= limit);
+        let ((start, before, _), (end, after, _)) = (upto(from)?, upto(now)?);
+        let seconds = end.saturating_sub(*start).as_secs_f64();
+        Some((after - before) as f64 / seconds.max(1e-6))
     }
 
     /// Ticks within the last `window` in which segments arrived out of order: one for each loss, or a little fewer.
@@ -134,6 +162,10 @@ impl Growth {
     /// Judges one tick. Ticks come about once a round trip, and at least every 100 ms.
     pub fn tick(&mut self, tick: &Tick) -> Decision {
         self.take(tick);
+        self.now = tick.now;
+        if tick.is_queueing() {
+            self.full_until = tick.now + (tick.round_trip * FULL_FOR).max(Duration::from_millis(200));
+        }
         let window = (tick.round_trip * 4).max(Duration::from_millis(120));
         let Some(rate) = self.rate(tick.now, window) else { return Decision::Stay };
         self.best = self.best.max(rate);
@@ -152,13 +184,14 @@ impl Growth {
         let round_trip = tick.round_trip.as_secs_f64();
         let before = self.rate(tick.now - window.min(tick.now), window);
         let flat = before.is_some_and(|before| rate <= before * 1.1);
-        let more = if losses >= 1 && left > WORTH_LOSSY.max(round_trip * 6.0) && self.is_below(losses, rate, window) {
-            // Each flow loses on its own: with frequent losses one more flow is far too few.
-            let factor = if losses >= 2 { 4 } else { 2 };
-            Some((factor, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
+        // Where a queue stands on the path, the path is full: its losses and its flat rate are its own.
+        let full = self.is_full();
+        let more = if losses >= 1 && !full && left > WORTH_LOSSY.max(round_trip * 6.0) {
+            // Each flow loses on its own, and each step costs a handshake and a judgement: doubling is too slow.
+            Some((4, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
         } else if tick.streams_exhausted && left > WORTH_LOSSY {
             Some((2, "the server's stream limit is reached and requests wait".to_owned()))
-        } else if flat && round_trip > 0.002 && left > WORTH_FLAT {
+        } else if flat && !full && round_trip > 0.002 && left > WORTH_FLAT {
             Some((2, "the rate no longer grows".to_owned()))
         } else {
             None
@@ -168,12 +201,6 @@ impl Growth {
         self.trial =
             Some(Trial { started: tick.now, before: rate, old: tick.flows.iter().map(|flow| flow.number).collect() });
         Decision::Open(open, format!("{why}; {} with {usable}", megabits(rate)))
-    }
-
-    /// Losses alone say little: a flow that fills the link overflows its queue too. They count where the rate is below
-    /// the best that was seen, or where there are many.
-    fn is_below(&self, losses: usize, rate: f64, _window: Duration) -> bool {
-        losses >= 2 || rate < self.best * BELOW_BEST || self.best <= rate
     }
 
     fn take(&mut self, tick: &Tick) {
@@ -198,9 +225,12 @@ impl Growth {
         let Some(trial) = &self.trial else { return Decision::Stay };
         let new: Vec<&Flow> = tick.flows.iter().filter(|flow| !trial.old.contains(&flow.number)).collect();
         let need = (tick.round_trip * 6).max(Duration::from_millis(200));
-        let ready = !new.is_empty()
-            && tick.dialling == 0
-            && new.iter().all(|flow| flow.draining || flow.flowing.is_some_and(|since| since >= need));
+        let flowing = |need: Duration| {
+            !new.is_empty()
+                && tick.dialling == 0
+                && new.iter().all(|flow| flow.draining || flow.flowing.is_some_and(|since| since >= need))
+        };
+        let ready = flowing(need) || (flowing(need / 2) && rate >= trial.before * CLEARLY);
         let waited = tick.now.saturating_sub(trial.started);
         if !ready && waited < Duration::from_secs(6).max(tick.round_trip * 20) {
             return Decision::Stay;
@@ -212,7 +242,8 @@ impl Growth {
         let after = rate.max(earlier);
         let grew = after >= before * GREW;
         // The old rate may have been a burst that cannot last: below the best ever seen, losing, there is room.
-        let room = self.losses(tick.now, window * 2) > 0 && after < self.best * BELOW_BEST;
+        let low = before < self.best * BELOW_BEST && after >= before * 0.9 && after < self.best * BELOW_BEST;
+        let room = low && !self.is_full() && self.losses(tick.now, window * 2) > 0;
         self.trial = None;
         if !numbers.is_empty() && (grew || room) {
             self.pause = PAUSE;
@@ -271,6 +302,7 @@ mod tests {
                         out_of_order: *ooo,
                         draining: false,
                         flowing: Some(now - *since),
+                        present_round_trip: None,
                     })
                     .collect(),
                 dialling: 0,
@@ -334,6 +366,7 @@ mod tests {
                     out_of_order: n,
                     draining: false,
                     flowing: Some(Duration::from_millis(50) * n),
+                    present_round_trip: None,
                 }],
                 dialling: 0,
                 backlog: 50_000,

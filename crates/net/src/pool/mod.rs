@@ -276,6 +276,12 @@ impl Pool {
         self.connections() > 1
     }
 
+    /// Whether the path is full, so that sharing the work among connections differently brings nothing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.lock().growth.is_full()
+    }
+
     /// Bytes a second over the last round trips, all connections together.
     #[must_use]
     pub fn present_rate(&self) -> Option<f64> {

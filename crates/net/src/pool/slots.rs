@@ -92,6 +92,7 @@ pub(super) struct Slot {
     /// Kept warm for when another one ends.
     standby: bool,
     last_bytes: u64,
+    last_rate: f64,
     last_tick: Duration,
     idle_since: Option<Duration>,
     pub(super) abort: Option<tokio::task::AbortHandle>,
@@ -339,6 +340,7 @@ impl Slots {
             draining,
             standby,
             last_bytes: 0,
+            last_rate: 0.0,
             last_tick: now,
             idle_since: Some(now),
             abort: None,
@@ -547,8 +549,10 @@ impl Slots {
             let seconds = now.saturating_sub(slot.last_tick).as_secs_f64();
             if seconds > 0.0 {
                 let rate = (bytes - slot.last_bytes) as f64 / seconds;
-                // What the next round trips bring while the window doubles, so that the sender never runs dry.
-                let room = (rate * round_trip.as_secs_f64() * 8.0) as u64;
+                // What the next round trips bring, so that the sender never runs dry: more while its window doubles.
+                let grows = rate > slot.last_rate * 1.25;
+                slot.last_rate = rate;
+                let room = (rate * round_trip.as_secs_f64() * if grows { 8.0 } else { 3.0 }) as u64;
                 let old = slot.shared.room.load(Ordering::Relaxed);
                 slot.shared.room.store(room.max(old - old / 4).min(CEILING), Ordering::Relaxed);
             }
@@ -585,11 +589,6 @@ impl Slots {
                 backlog: waiting + outstanding + (self.small.len() as u64) * 2048,
                 streams_exhausted: exhausted,
             };
-            if std::env::var_os("GF_DBG").is_some() {
-                use std::io::Write as _;
-                let f: Vec<String> = tick.flows.iter().map(|f| format!("{}:{:.0}k/{}/{:.0}ms", f.number, f.bytes as f64 / 1e3, f.out_of_order, f.present_round_trip.unwrap_or_default().as_secs_f64() * 1e3)).collect();
-                let _ = writeln!(std::io::stderr(), "T {:.2} rtt {:.0} back {:.1}M inflight {:?} {}", now.as_secs_f64(), tick.round_trip.as_secs_f64() * 1e3, tick.backlog as f64 / 1e6, self.slots.iter().map(|s| (s.in_flight, s.large)).collect::<Vec<_>>(), f.join(" "));
-            }
             let decision = self.growth.tick(&tick);
             self.apply(decision, now);
         }
