@@ -1,6 +1,7 @@
 //! `goferry download`.
 
 mod json;
+mod predict;
 mod progress;
 mod summary;
 
@@ -15,6 +16,7 @@ use goferry_fetch::query::{Argument, parse_arguments};
 use goferry_module::gomod::ResolvedVersions;
 use goferry_module::{ModulePath, ModuleVersion, Version};
 
+use self::predict::GoCommand;
 use self::progress::Counter;
 use crate::args::{Download, When};
 use crate::doctor::check_folder;
@@ -56,6 +58,7 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
     let arguments = parse_arguments(&named, project.is_some())
         .map_err(|error| Failure::usage(error.to_string()).hint("goferry download --help"))?;
     let shop = Arc::new(Shop::open(&setup).map_err(|error| fetch_failure(&error))?);
+    let go_command = GoCommand::here(&inputs, &env, project.as_ref(), &arguments);
     let job = job(args, &inputs, &env, project.as_ref(), arguments, printer)?;
     let downloader = Downloader::new(Arc::clone(&shop), project, Arc::clone(&counter) as _);
     let finished = runtime.block_on(watch(&downloader, &job, &counter, printer));
@@ -68,7 +71,7 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
         let text = "interrupted; what had arrived is kept, and the next run goes on from there";
         return Err(Failure { message: text.to_owned(), hint: None, code: exit_code::INTERRUPTED });
     };
-    print(args, &report, &shop, printer)
+    print(args, &report, &shop, &go_command, printer)
 }
 
 /// Versions in go.mod such as `master` and `v1.2`, which the go command asks the sources about before it does anything.
@@ -184,7 +187,7 @@ async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn print(args: &Download, report: &Report, shop: &Shop, printer: &Printer) -> Outcome {
+fn print(args: &Download, report: &Report, shop: &Shop, go_command: &GoCommand, printer: &Printer) -> Outcome {
     for note in &report.notes {
         printer.note(&format!("goferry: note: {note}"));
     }
@@ -205,7 +208,7 @@ fn print(args: &Download, report: &Report, shop: &Shop, printer: &Printer) -> Ou
         printer.failure(&failure);
     }
     if !args.json && !args.dry_run && !args.quiet {
-        printer.result(&summary::text(report))?;
+        printer.result(&summary::text(report, go_command.line(report)))?;
     }
     Ok(if report.ok() { exit_code::OK } else { exit_code::FOUND })
 }

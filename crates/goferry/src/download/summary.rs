@@ -10,8 +10,8 @@ use crate::failure::Failure;
 /// Modules that are named in a list before "and so on".
 const NAMED: usize = 8;
 
-/// The summary of a download.
-pub(super) fn text(report: &Report) -> String {
+/// The summary of a download. `predicted` says what the go command would have needed.
+pub(super) fn text(report: &Report, predicted: Option<String>) -> String {
     let mut lines = Vec::new();
     let fetched = report.modules.iter().filter(|module| module.error.is_none() && !module.cached).count();
     let cached = report.modules.iter().filter(|module| module.cached).count();
@@ -35,12 +35,14 @@ pub(super) fn text(report: &Report) -> String {
             pool.decisions.iter().map(|decided| format!("  {:.1} s: {}", decided.at.as_secs_f64(), decided.text)),
         );
     }
+    lines.extend(predicted);
     if report.healed > 0 {
         let s = if report.healed == 1 { "" } else { "s" };
         lines.push(format!("{} request{s} broke on the way and came through in the end", report.healed));
     }
     if let Some(written) = &report.written {
-        lines.push(format!("{}: {} lines added", written.file.display(), written.added.len()));
+        let s = if written.added.len() == 1 { "" } else { "s" };
+        lines.push(format!("{}: {} line{s} added", written.file.display(), written.added.len()));
     }
     if let Some(file) = &report.go_mod_written {
         lines.push(format!("{}: requirements brought up to date", file.display()));
@@ -50,7 +52,7 @@ pub(super) fn text(report: &Report) -> String {
         let more = report.not_in_sum.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         lines.push(format!(
-            "go.sum lacks the zip hashes of {}{more}; like go mod download this adds none, and go build will ask for them: go mod tidy",
+            "go.sum lacks the zip hashes of {}{more}\n  go mod download adds none either, and go build will want them: go mod tidy",
             names.join(", ")
         ));
     }
