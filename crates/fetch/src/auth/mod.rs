@@ -299,6 +299,10 @@ impl Authorize for Credentials {
             self.after_4xx(url, &sent, answer).await
         })
     }
+
+    fn outcome<'a>(&'a self, url: &'a str, status: u16) -> BoxFuture<'a, ()> {
+        Box::pin(Credentials::outcome(self, url, status))
+    }
 }
 
 impl State {

@@ -3,6 +3,7 @@
 mod failure;
 pub(crate) mod local;
 mod patience;
+mod redirect;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +25,7 @@ use crate::error::{FailKind, FetchError};
 use crate::web::{BoxFuture, Web};
 use failure::status_error;
 pub use patience::{Next, Patience};
-
-/// Redirects that are followed (net/http/client.go, `defaultCheckRedirect`).
-const MAX_REDIRECTS: usize = 10;
+use redirect::redirect;
 
 /// Who knows the header fields that authenticate a request.
 pub trait Authorize: Send + Sync {
@@ -35,6 +34,11 @@ pub trait Authorize: Send + Sync {
 
     /// The answer was a 4xx: whether there are new fields to try with.
     fn refused<'a>(&'a self, url: &'a str, answer: &'a Refusal) -> BoxFuture<'a, bool>;
+
+    /// What the new fields were answered with: a status.
+    fn outcome<'a>(&'a self, _url: &'a str, _status: u16) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// A 4xx answer's head, as it is shown to a GOAUTH command.
@@ -65,7 +69,7 @@ impl Authorize for Anonymous {
 pub struct ClientConfig {
     /// Attempts without progress that one file gets beyond its first.
     pub retries: u32,
-    /// How long one file may go without progress, attempts and waits included.
+    /// How long one file may go on failing without progress, attempts and waits included.
     pub timeout: Duration,
     /// Most connections to one origin.
     pub connections: usize,
@@ -210,67 +214,80 @@ impl Client {
         }
     }
 
-    /// One try: redirects and credentials included, retries not.
+    /// One try: redirects and credentials included, retries not. The status is 200, or 206 where a range was asked for.
     pub(crate) async fn open(&self, base: &ProxyUrl, rest: &str, get: &Get) -> Result<(Response, Pool), Trouble> {
-        let mut origin = origin_of(base);
-        let mut target = base.request_target(rest);
-        let mut own = base.credentials().map(|(user, password)| basic(user, password.unwrap_or_default()));
-        let mut seen_refusal = false;
-        let mut redirects = 0;
+        let first = (origin_of(base), base.request_target(rest));
+        let url = format!("{}{}", first.0, first.1);
+        let own = base.credentials().map(|(user, password)| basic(user, password.unwrap_or_default()));
+        let https = first.0.https;
+        if own.is_some() && !https {
+            // cmd/go/internal/web/http.go has the same words.
+            let text = format!("refusing to pass credentials to insecure URL: {}", shown(base, rest));
+            return Err(Trouble::Final(FetchError::new(FailKind::Forbidden, Party::Client, text)));
+        }
+        let mut again = false;
         loop {
+            let fields = match &own {
+                Some(value) => vec![(AUTHORIZATION.to_string(), value.clone())],
+                None if https => self.authorize.headers(&url).await,
+                None => Vec::new(),
+            };
+            let (response, pool) = self.follow(first.clone(), &fields, get).await?;
+            let status = response.status;
+            if again {
+                self.authorize.outcome(&url, status).await;
+            } else if https && own.is_none() && (400..500).contains(&status) {
+                // A 4xx over https asks GOAUTH again, once, and the request begins anew.
+                again = self.authorize.refused(&url, &refusal(&response)).await;
+                if again {
+                    let _ = response.body.collect(64 << 10).await;
+                    continue;
+                }
+            }
+            return match status {
+                200 => Ok((response, pool)),
+                206 if get.range.is_some() => Ok((response, pool)),
+                _ => Err(status_error(&url, response).await),
+            };
+        }
+    }
+
+    /// Sends a request and follows redirects. The fields that authenticate go no further than the first host
+    /// (net/http/client.go, `shouldCopyHeaderOnRedirect`); once left out, they stay out.
+    async fn follow(
+        &self,
+        (mut origin, mut target): (Origin, String),
+        fields: &[(String, String)],
+        get: &Get,
+    ) -> Result<(Response, Pool), Trouble> {
+        let mut fields = fields;
+        for redirects in 1.. {
             let pool = self.pool(&origin).map_err(Trouble::Final)?;
-            let url = format!("{origin}{target}");
-            let ask = self.ask(&target, &url, own.as_deref(), get).await.map_err(Trouble::Final)?;
+            let ask = self.ask(&target, fields, get).map_err(Trouble::Final)?;
             let response = match pool.get(&ask).await {
                 Ok(response) => response,
                 Err(failure) => return Err(Trouble::Net(failure, Some(pool))),
             };
-            match response.status {
-                200 | 206 => return Ok((response, pool)),
-                301 | 302 | 303 | 307 | 308 => {
-                    redirects += 1;
-                    let next = redirect(&origin, &target, &response, redirects).map_err(Trouble::Final)?;
-                    if next.0 != origin {
-                        // net/http/client.go, shouldCopyHeaderOnRedirect: credentials stay with their host.
-                        own = None;
-                    }
-                    let _ = response.body.collect(64 << 10).await;
-                    (origin, target) = next;
-                }
-                status @ 400..=499 if origin.https && !seen_refusal && own.is_none() =>
-                {
-                    // cmd/go/internal/web/http.go: a 4xx over https asks GOAUTH again, once.
-                    seen_refusal = true;
-                    let headers = response
-                        .headers
-                        .iter()
-                        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                        .collect();
-                    let refusal = Refusal { status, headers };
-                    if self.authorize.refused(&url, &refusal).await {
-                        let _ = response.body.collect(64 << 10).await;
-                        continue;
-                    }
-                    return Err(status_error(&url, response).await);
-                }
-                _ => return Err(status_error(&url, response).await),
+            if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+                return Ok((response, pool));
             }
+            let next = redirect(&origin, &target, &response, redirects).map_err(Trouble::Final)?;
+            if next.0 != origin {
+                fields = &[];
+            }
+            let _ = response.body.collect(64 << 10).await;
+            (origin, target) = next;
         }
+        unreachable!("redirects are counted")
     }
 
-    async fn ask(&self, target: &str, url: &str, own: Option<&str>, get: &Get) -> Result<Ask, FetchError> {
+    fn ask(&self, target: &str, fields: &[(String, String)], get: &Get) -> Result<Ask, FetchError> {
         let mut ask = Ask::new(target, if get.large { Class::Large } else { Class::Small });
         ask.rank = get.rank;
         ask.expect = get.expect;
         // A proxy that fetches the module itself first may take long over it.
         ask.head_bound = self.config.timeout.min(Duration::from_secs(if get.large { 90 } else { 60 }));
         ask.pause_bound = self.config.timeout.min(Duration::from_secs(10));
-        let mut fields: Vec<(String, String)> = Vec::new();
-        match own {
-            Some(value) => fields.push((AUTHORIZATION.to_string(), value.to_owned())),
-            None if url.starts_with("https://") => fields.extend(self.authorize.headers(url).await),
-            None => {}
-        }
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             let bad = |what: &dyn std::fmt::Display| {
@@ -301,8 +318,8 @@ impl Client {
             return local::read(base, rest, limit);
         }
         let mut patience = Patience::new(self.config);
-        let get = Get { rank, ..Get::default() };
         loop {
+            let get = Get { rank: patience.rank(rank), ..Get::default() };
             let trouble = match self.open(base, rest, &get).await {
                 Ok((response, pool)) => match response.body.collect(limit).await {
                     Ok(body) => {
@@ -360,120 +377,13 @@ fn origin_of(base: &ProxyUrl) -> Origin {
     Origin { https: base.scheme() == Scheme::Https, host, port: base.port_or_default() }
 }
 
+fn refusal(response: &Response) -> Refusal {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    Refusal { status: response.status, headers }
+}
+
 fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-}
-
-/// Where a redirect leads.
-fn redirect(origin: &Origin, target: &str, response: &Response, count: usize) -> Result<(Origin, String), FetchError> {
-    let url = format!("{origin}{target}");
-    let fail = |what: String| FetchError::new(FailKind::Status(response.status), Party::Upstream, what);
-    if count > MAX_REDIRECTS {
-        return Err(fail(format!("GET {url}: stopped after {MAX_REDIRECTS} redirects")));
-    }
-    let Some(location) = response.header("location") else {
-        return Err(fail(format!("GET {url}: {} without a Location", response.status)));
-    };
-    let (next, target) = resolve(origin, target, location)
-        .ok_or_else(|| fail(format!("GET {url}: redirected to {location:?}, which is no http or https URL")))?;
-    if origin.https && !next.https {
-        // cmd/go/internal/web/http.go, checkRedirect.
-        return Err(fail(format!("GET {url}: redirected from secure URL to insecure URL {location}")));
-    }
-    Ok((next, target))
-}
-
-/// A reference against the URL that it came with (RFC 3986 section 5.2, for http and https).
-fn resolve(origin: &Origin, target: &str, location: &str) -> Option<(Origin, String)> {
-    let location = location.split('#').next().unwrap_or(location);
-    let absolute = if let Some(rest) = location.strip_prefix("//") {
-        format!("{}://{rest}", origin.scheme())
-    } else {
-        location.to_owned()
-    };
-    let https = absolute.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    let http = absolute.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
-    if https || http {
-        let rest = &absolute[if https { 8 } else { 7 }..];
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority = authority.rsplit('@').next()?;
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(six) => {
-                let (host, port) = six.split_once(']')?;
-                (host, port.strip_prefix(':'))
-            }
-            None => match authority.rsplit_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (authority, None),
-            },
-        };
-        let port = match port {
-            None | Some("") => {
-                if https {
-                    443
-                } else {
-                    80
-                }
-            }
-            Some(port) => port.parse().ok()?,
-        };
-        if host.is_empty() {
-            return None;
-        }
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        return Some((Origin { https, host: host.to_ascii_lowercase(), port }, path));
-    }
-    if absolute.split(['/', '?']).next().is_some_and(|first| first.contains(':')) {
-        return None;
-    }
-    let path = if absolute.starts_with('/') {
-        absolute
-    } else {
-        let directory = target.split('?').next().and_then(|path| path.rfind('/')).map_or("/", |at| &target[..=at]);
-        dotless(&format!("{directory}{absolute}"))
-    };
-    Some((origin.clone(), path))
-}
-
-/// Takes `.` and `..` out of a path.
-fn dotless(path: &str) -> String {
-    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').skip(1) {
-        match part {
-            "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let path = format!("/{}", parts.join("/"));
-    query.map_or(path.clone(), |query| format!("{path}?{query}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(https: bool, host: &str, port: u16) -> Origin {
-        Origin { https, host: host.to_owned(), port }
-    }
-
-    #[test]
-    fn locations_resolve() {
-        let here = origin(true, "goproxy.example.com", 443);
-        let at = |location: &str| resolve(&here, "/a/b/@v/list?x", location);
-        assert_eq!(at("/c"), Some((here.clone(), "/c".to_owned())));
-        assert_eq!(at("../c"), Some((here.clone(), "/a/b/c".to_owned())));
-        assert_eq!(at("c?d=../e"), Some((here.clone(), "/a/b/@v/c?d=../e".to_owned())));
-        assert_eq!(at("//Other.example.com"), Some((origin(true, "other.example.com", 443), "/".to_owned())));
-        assert_eq!(at("http://[::1]:81/x"), Some((origin(false, "::1", 81), "/x".to_owned())));
-        assert_eq!(at("HTTPS://u:p@h.example.com?q#f"), Some((origin(true, "h.example.com", 443), "/?q".to_owned())));
-        for bad in ["ftp://h/", "mailto:a", "https:///x", "https://h:99999/"] {
-            assert_eq!(at(bad), None, "{bad}");
-        }
-    }
 }

@@ -12,6 +12,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// 5xx answers rarely mend within seconds: fewer tries than for a broken stream.
 const BUSY_TRIES: u32 = 4;
+/// So many bytes are progress: less could go on for ever.
+const PROGRESS: u64 = 16 << 10;
 /// GOAWAY and REFUSED_STREAM say that the request was not processed: these come on top of the budget.
 const FREE_TRIES: u32 = 24;
 /// So many of these and no answer: this server's HTTP/2 leads nowhere.
@@ -37,14 +39,16 @@ pub struct Patience {
     busy: u32,
     over_http2: u32,
     total: u32,
-    since: Instant,
+    /// The first failure since the last progress.
+    since: Option<Instant>,
+    arrived: u64,
 }
 
 impl Patience {
     /// A whole budget.
     #[must_use]
     pub fn new(config: ClientConfig) -> Patience {
-        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: Instant::now() }
+        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0 }
     }
 
     /// Whether something failed so far.
@@ -54,15 +58,26 @@ impl Patience {
     }
 
     /// Bytes arrived: a server that breaks every stream after a while is got through in the end.
-    pub fn progress(&mut self) {
-        (self.tries, self.free, self.busy) = (0, 0, 0);
-        self.since = Instant::now();
+    pub fn progress(&mut self, bytes: u64) {
+        self.arrived += bytes;
+        if self.arrived >= PROGRESS {
+            (self.tries, self.free, self.busy, self.over_http2) = (0, 0, 0, 0);
+            (self.since, self.arrived) = (None, 0);
+        }
+    }
+
+    /// The rank of the next try: what failed goes before what has not been tried.
+    #[must_use]
+    pub fn rank(&self, rank: u64) -> u64 {
+        if self.tried() { rank.saturating_add(1 << 48) } else { rank }
     }
 
     /// Judges a failed try of `url`, and gives HTTP/2 up where that was the proof that it does not work.
     pub(crate) fn after(&mut self, trouble: Trouble, url: &str) -> Next {
         self.total += 1;
-        let late = self.since.elapsed() >= self.config.timeout;
+        // Counted from the first failure: before it the request may have waited for its turn.
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let late = since.elapsed() >= self.config.timeout;
         match trouble {
             Trouble::Final(error) => Next::GiveUp(error),
             Trouble::Busy { error, after, status } => {
@@ -70,7 +85,7 @@ impl Patience {
                 let most = if status == 429 { self.config.retries } else { BUSY_TRIES.min(self.config.retries) };
                 let pause =
                     after.map_or_else(|| pause(self.busy), |after| after.max(FIRST_PAUSE) + jitter(FIRST_PAUSE));
-                let overdue = self.since.elapsed() + pause > self.config.timeout;
+                let overdue = since.elapsed() + pause > self.config.timeout;
                 if self.busy > most || late || overdue {
                     let error = if self.config.retries == 0 || self.busy <= 1 {
                         error
@@ -142,7 +157,7 @@ impl Patience {
 
 /// The request was not processed, and the connection or the server is well.
 fn is_free(cause: &Cause) -> bool {
-    matches!(cause, Cause::Refused) || matches!(cause, Cause::GoAway(code) if code == "NO_ERROR")
+    matches!(cause, Cause::Refused | Cause::Unsent) || matches!(cause, Cause::GoAway(code) if code == "NO_ERROR")
 }
 
 /// Alerts that come after the client's side of the handshake (RFC 8446 section 4.4.2.4) and will come again.
