@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use goferry_module::gomod::{MAX_GO_MOD, Replace, Replacement};
+use goferry_module::gomod::{MAX_GO_MOD, Replace, Replacement, ResolvedVersions};
 use goferry_module::gosum::MAX_GO_SUM;
 use goferry_module::{FileKind, GoMod, GoSum, GoWork, ModulePath, ModuleVersion, Version};
 
@@ -123,6 +123,8 @@ pub struct ProjectFiles {
     /// or the go.sum beside the go.mod (`-modfile=x.mod`: x.sum). The others are those of the workspace's modules, in
     /// the order of [`ProjectFiles::modules`].
     pub sums: Vec<PathBuf>,
+    /// The versions that stand for others in the go.mod files: see [`Project::queries`].
+    pub resolved: ResolvedVersions,
 }
 
 impl Project {
@@ -143,6 +145,56 @@ impl Project {
     /// When a go.mod or go.work cannot be read or is malformed, a go.work uses one directory twice or too many, or
     /// GOWORK or `-modfile` is unusable. The go.sum files are not opened.
     pub fn files(inputs: &Inputs, env: &Environment) -> Result<Option<ProjectFiles>, ProjectError> {
+        Project::files_with(inputs, env, ResolvedVersions::default())
+    }
+
+    /// As [`Project::files`], with the answers to [`Project::queries`].
+    ///
+    /// # Errors
+    /// As [`Project::files`].
+    pub fn files_with(
+        inputs: &Inputs,
+        env: &Environment,
+        resolved: ResolvedVersions,
+    ) -> Result<Option<ProjectFiles>, ProjectError> {
+        match Head::find(inputs, env)? {
+            Some(Head::Module(file)) => ProjectFiles::module(file, resolved).map(Some),
+            Some(Head::Workspace(file)) => ProjectFiles::workspace(file, resolved).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Paths and versions in the go.mod files of the project that the go command asks its sources about, such as `master`
+    /// and `v1.2`: see [`GoMod::queries`]. [`Project::files`] takes `v1.2` for `v1.2.0` and refuses `master`.
+    ///
+    /// # Errors
+    /// As [`Project::files`].
+    pub fn queries(inputs: &Inputs, env: &Environment) -> Result<Vec<(String, String)>, ProjectError> {
+        let files = match Head::find(inputs, env)? {
+            Some(Head::Module(file)) => vec![file],
+            Some(Head::Workspace(file)) => go_mods(&file, &load_work(&file)?)?,
+            None => Vec::new(),
+        };
+        let mut queries = Vec::new();
+        for file in files {
+            let more = GoMod::queries(&file.display().to_string(), &load(&file, MAX_GO_MOD)?)
+                .map_err(|e| ProjectError::Malformed { path: file.clone(), problem: e.to_string() })?;
+            queries.extend(more);
+        }
+        queries.sort();
+        queries.dedup();
+        Ok(queries)
+    }
+}
+
+/// The file that a project begins with.
+enum Head {
+    Module(PathBuf),
+    Workspace(PathBuf),
+}
+
+impl Head {
+    fn find(inputs: &Inputs, env: &Environment) -> Result<Option<Head>, ProjectError> {
         if env.value("GO111MODULE") == "off" {
             return Ok(None);
         }
@@ -156,56 +208,41 @@ impl Project {
                 let what = format!("GOWORK={} is not an absolute path", file.display());
                 Err(ProjectError::Setting(what))
             }
-            Some(file) => ProjectFiles::workspace(file).map(Some),
-            None => match locate::go_mod(&inputs.dir) {
-                Some(root) => ProjectFiles::module(inputs, root, modfile).map(Some),
-                None => Ok(None),
+            Some(file) => Ok(Some(Head::Workspace(file))),
+            None => match (locate::go_mod(&inputs.dir), modfile) {
+                (None, _) => Ok(None),
+                (Some(_), Some(name)) if !name.ends_with(".mod") => {
+                    let what = format!("-modfile={name} in GOFLAGS does not end with .mod");
+                    Err(ProjectError::Setting(what))
+                }
+                (Some(_), Some(name)) => Ok(Some(Head::Module(inputs.dir.join(name)))),
+                (Some(root), None) => Ok(Some(Head::Module(root))),
             },
         }
     }
 }
 
 impl ProjectFiles {
-    fn module(inputs: &Inputs, root: PathBuf, modfile: Option<String>) -> Result<ProjectFiles, ProjectError> {
-        let file = match modfile {
-            Some(name) if !name.ends_with(".mod") => {
-                let what = format!("-modfile={name} in GOFLAGS does not end with .mod");
-                return Err(ProjectError::Setting(what));
-            }
-            Some(name) => inputs.dir.join(name),
-            None => root,
-        };
+    fn module(file: PathBuf, resolved: ResolvedVersions) -> Result<ProjectFiles, ProjectError> {
+        let parsed = parse_mod(&file, &resolved)?;
         Ok(ProjectFiles {
             go_work: None,
             sums: vec![file.with_extension("sum")],
-            modules: vec![(file.clone(), parse_mod(&file)?)],
+            modules: vec![(file, parsed)],
+            resolved,
         })
     }
 
-    fn workspace(file: PathBuf) -> Result<ProjectFiles, ProjectError> {
-        let data = load(&file, MAX_GO_MOD)?;
-        let work = GoWork::parse(&file.display().to_string(), &data)
-            .map_err(|e| ProjectError::Malformed { path: file.clone(), problem: e.to_string() })?;
-        if work.uses.len() > MAX_MODULES {
-            return Err(ProjectError::TooManyModules { path: file, count: work.uses.len() });
-        }
-        let dir = file.parent().unwrap_or(Path::new("/"));
+    fn workspace(file: PathBuf, resolved: ResolvedVersions) -> Result<ProjectFiles, ProjectError> {
+        let work = load_work(&file)?;
         let mut sums = vec![with_sum(&file)];
         let mut modules = Vec::with_capacity(work.uses.len());
-        let mut seen = BTreeSet::new();
-        for used in &work.uses {
-            let root = clean(&dir.join(&used.path));
-            if !seen.insert(root.clone()) {
-                let (at, root) = (file.display(), root.display());
-                let problem = format!("{at}:{}: path {root} appears multiple times in workspace", used.line);
-                return Err(ProjectError::Malformed { path: file, problem });
-            }
-            let go_mod = root.join("go.mod");
+        for go_mod in go_mods(&file, &work)? {
             sums.push(go_mod.with_extension("sum"));
-            let parsed = parse_mod(&go_mod)?;
+            let parsed = parse_mod(&go_mod, &resolved)?;
             modules.push((go_mod, parsed));
         }
-        Ok(ProjectFiles { go_work: Some((file, work)), modules, sums })
+        Ok(ProjectFiles { go_work: Some((file, work)), modules, sums, resolved })
     }
 
     fn summarise(self, env: &Environment) -> Result<Project, ProjectError> {
@@ -380,9 +417,36 @@ fn load(path: &Path, limit: usize) -> Result<Vec<u8>, ProjectError> {
         .map_err(|e| ProjectError::Unreadable { path: path.to_owned(), problem: e.to_string() })
 }
 
-fn parse_mod(path: &Path) -> Result<GoMod, ProjectError> {
+fn load_work(file: &Path) -> Result<GoWork, ProjectError> {
+    let data = load(file, MAX_GO_MOD)?;
+    let work = GoWork::parse(&file.display().to_string(), &data)
+        .map_err(|e| ProjectError::Malformed { path: file.to_owned(), problem: e.to_string() })?;
+    if work.uses.len() > MAX_MODULES {
+        return Err(ProjectError::TooManyModules { path: file.to_owned(), count: work.uses.len() });
+    }
+    Ok(work)
+}
+
+/// The go.mod files that a go.work uses, in its order.
+fn go_mods(file: &Path, work: &GoWork) -> Result<Vec<PathBuf>, ProjectError> {
+    let dir = file.parent().unwrap_or(Path::new("/"));
+    let mut go_mods = Vec::with_capacity(work.uses.len());
+    let mut seen = BTreeSet::new();
+    for used in &work.uses {
+        let root = clean(&dir.join(&used.path));
+        if !seen.insert(root.clone()) {
+            let (at, root) = (file.display(), root.display());
+            let problem = format!("{at}:{}: path {root} appears multiple times in workspace", used.line);
+            return Err(ProjectError::Malformed { path: file.to_owned(), problem });
+        }
+        go_mods.push(root.join("go.mod"));
+    }
+    Ok(go_mods)
+}
+
+fn parse_mod(path: &Path, resolved: &ResolvedVersions) -> Result<GoMod, ProjectError> {
     let data = load(path, MAX_GO_MOD)?;
-    GoMod::parse(&path.display().to_string(), &data)
+    GoMod::parse_with(&path.display().to_string(), &data, resolved)
         .map_err(|e| ProjectError::Malformed { path: path.to_owned(), problem: e.to_string() })
 }
 

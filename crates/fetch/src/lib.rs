@@ -15,6 +15,7 @@ pub mod auth;
 pub mod cache;
 pub mod client;
 pub mod download;
+mod edit;
 pub mod error;
 pub mod list;
 mod memo;

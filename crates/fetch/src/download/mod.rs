@@ -3,18 +3,20 @@
 //! Everything that is known is asked for at once. In a module at go 1.17 or later the zips of its requirements do not
 //! wait for the graph: go.mod lists them. Where the graph then selects other versions, those come on top.
 
+mod go_mod;
 mod graph;
 mod module;
 mod report;
 mod shop;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use goferry_env::ProjectFiles;
-use goferry_module::graph::ModuleGraph;
-use goferry_module::{ModuleVersion, ProxyTarget, Version};
+use goferry_module::gomod::Require;
+use goferry_module::graph::{ModuleGraph, Requirements};
+use goferry_module::{GoMod, ModuleVersion, ProxyTarget, Version};
 use goferry_net::Party;
 use tokio::task::JoinSet;
 
@@ -51,6 +53,8 @@ pub struct Downloader {
 /// What was found to be downloaded, and how.
 struct Found {
     graph: Option<ModuleGraph>,
+    /// Whether the graph was loaded for go.mod alone, which has to be corrected.
+    only_to_correct: bool,
     queries: BTreeMap<ModuleVersion, Option<String>>,
 }
 
@@ -95,8 +99,8 @@ impl Downloader {
         }
         // Without arguments, and outside a workspace, the go command writes its files before it fetches zips.
         let early = job.arguments.is_empty() && self.project.as_ref().is_some_and(|project| project.go_work.is_none());
-        if early && !job.dry_run && report.failed.is_empty() {
-            self.write(&found, false, &mut report);
+        if early && !job.dry_run && found.graph.is_some() {
+            self.write(job, &found, &mut report);
         }
         while let Some(ended) = running.join_next().await {
             match ended {
@@ -116,7 +120,7 @@ impl Downloader {
             |module: &ModuleReport| module.error.as_ref().is_some_and(|error| error.kind == FailKind::Mismatch);
         let may = report.ok() || (job.write_on_failure && !report.modules.iter().any(mismatch));
         if !early && !job.dry_run && may {
-            self.write(&found, true, &mut report);
+            self.write(job, &found, &mut report);
         }
         drop(splitters);
         self.finish(&mut report, job, &wanted, began);
@@ -130,7 +134,7 @@ impl Downloader {
         if project.go_work.is_some() || !go_mod.is_pruned() {
             return Vec::new();
         }
-        let mut highest: BTreeMap<&str, &goferry_module::gomod::Require> = BTreeMap::new();
+        let mut highest: BTreeMap<&str, &Require> = BTreeMap::new();
         for require in &go_mod.requires {
             // A line that the go command would change is not certain.
             if !require.version.is_canonical() && !require.version.is_incompatible() {
@@ -169,7 +173,7 @@ impl Downloader {
 
     /// Finds out what is to be downloaded.
     async fn find(&self, job: &Job, report: &mut Report) -> Found {
-        let mut found = Found { graph: None, queries: BTreeMap::new() };
+        let mut found = Found { graph: None, only_to_correct: false, queries: BTreeMap::new() };
         let outcome = if job.arguments.is_empty() {
             self.find_default(&mut found, report).await
         } else {
@@ -243,7 +247,7 @@ impl Downloader {
         let main_paths: Vec<String> =
             files.modules.iter().filter_map(|(_, go_mod)| Some(go_mod.module.as_ref()?.path.clone())).collect();
         let mut roots: BTreeMap<String, Version> = BTreeMap::new();
-        for require in files.modules.iter().flat_map(|(_, go_mod)| &go_mod.requires) {
+        for require in files.modules.iter().flat_map(|(_, go_mod)| required(go_mod)) {
             let highest = roots.entry(require.path.clone()).or_insert_with(|| require.version.clone());
             if *highest < require.version {
                 *highest = require.version.clone();
@@ -251,7 +255,11 @@ impl Downloader {
         }
         let pruned = files.go_work.is_none() && files.modules.iter().all(|(_, go_mod)| go_mod.is_pruned());
         let needs = job.arguments.iter().any(|argument| argument.needs_graph(&roots, &main_paths, pruned));
-        let selected = if needs {
+        // A go.mod that has to be corrected is, whatever is asked for; that takes the graph.
+        let corrects = files.go_work.is_none()
+            && files.modules.iter().any(|(_, go_mod)| Requirements::without_graph(go_mod).is_none());
+        found.only_to_correct = corrects && !needs;
+        let selected = if needs || corrects {
             let graph = graph::load(&self.shop, graph::loader(files)?).await?;
             let selected = graph
                 .build_list()
@@ -274,15 +282,49 @@ impl Downloader {
         }))
     }
 
-    /// Writes go.sum or go.work.sum as the go command would; `zips` says whether hashes of zips may be added.
-    fn write(&self, found: &Found, zips: bool, report: &mut Report) {
+    /// Writes go.mod, then go.sum or go.work.sum, as the go command would.
+    fn write(&self, job: &Job, found: &Found, report: &mut Report) {
         let Some(project) = &self.project else { return };
-        let mut keep = Keep::nothing();
-        match &found.graph {
-            Some(graph) => {
-                for module in graph.go_mods_in_graph() {
-                    keep.in_graph(module);
+        let lock = self.shop.cache.root().join("cache/lock");
+        let requirements = match (project.modules.as_slice(), &found.graph) {
+            _ if project.go_work.is_some() => None,
+            // Without requirements there is no graph to speak of, and without arguments nothing to do.
+            ([(_, go_mod)], _) if go_mod.requires.is_empty() && !job.arguments.is_empty() => {
+                Requirements::without_graph(go_mod)
+            }
+            (_, Some(graph)) => graph.requirements().cloned(),
+            ([(_, go_mod)], None) => Requirements::without_graph(go_mod),
+            _ => None,
+        };
+        if let Some(requirements) = &requirements {
+            match go_mod::write(project, requirements, &self.shop.local_go, &lock) {
+                Ok(written) => report.go_mod_written = written,
+                Err(error) => {
+                    report.failed.push(Failed { what: "go.mod".to_owned(), error });
+                    return;
                 }
+            }
+        }
+        match self.shop.verifier.sums().write(&self.keep(job, found), &lock) {
+            Ok(written) => report.written = written.or(report.written.take()),
+            Err(error) => report.failed.push(Failed { what: "go.sum".to_owned(), error }),
+        }
+    }
+
+    /// The hashes that go.sum may keep.
+    fn keep(&self, job: &Job, found: &Found) -> Keep {
+        let mut keep = Keep::nothing();
+        let Some(project) = &self.project else { return keep };
+        let main = project.modules.first().map(|(_, go_mod)| go_mod).filter(|_| project.go_work.is_none());
+        match (&found.graph, main) {
+            (Some(graph), main) => {
+                // With the go line that is added, the build list is all that go.mod requires, and no graph is loaded.
+                let of_build_list = found.only_to_correct && main.is_some_and(|go_mod| go_mod.go.is_none());
+                if !of_build_list {
+                    graph.go_mods_in_graph().for_each(|module| keep.in_graph(module));
+                }
+                // Without arguments go.sum is written before the zips, outside a workspace.
+                let zips = !job.arguments.is_empty() || main.is_none();
                 for module in graph.build_list().iter().filter_map(|one| one.module_version().ok().flatten()) {
                     if zips {
                         keep.selected(&module);
@@ -291,34 +333,17 @@ impl Downloader {
                     }
                 }
             }
-            None if project.go_work.is_none() => {
-                for module in self.required() {
-                    keep.selected(&module);
-                }
+            (None, Some(go_mod)) => {
+                let replaced =
+                    required(go_mod).filter_map(|require| match go_mod.replacement(&require.path, &require.version) {
+                        Some(replace) => replace.new.module_version(),
+                        None => require.module_version(),
+                    });
+                replaced.for_each(|module| keep.selected(&module));
             }
-            None => {}
+            (None, None) => {}
         }
-        let lock = self.shop.cache.root().join("cache/lock");
-        match self.shop.verifier.sums().write(&keep, &lock) {
-            Ok(written) => report.written = written.or(report.written.take()),
-            Err(error) => report.failed.push(Failed { what: "go.sum".to_owned(), error }),
-        }
-    }
-
-    /// The modules that go.mod requires, after replacement.
-    fn required(&self) -> Vec<ModuleVersion> {
-        let Some(project) = &self.project else { return Vec::new() };
-        let of = |go_mod: &goferry_module::GoMod| -> Vec<ModuleVersion> {
-            go_mod
-                .requires
-                .iter()
-                .filter_map(|require| match go_mod.replacement(&require.path, &require.version) {
-                    Some(replace) => replace.new.module_version(),
-                    None => require.module_version(),
-                })
-                .collect()
-        };
-        project.modules.iter().flat_map(|(_, go_mod)| of(go_mod)).collect()
+        keep
     }
 
     fn start_splitters(&self) -> JoinSet<()> {
@@ -352,6 +377,12 @@ impl Downloader {
         }
         report.took = began.elapsed();
     }
+}
+
+/// The lines of a go.mod that require something: not what it excludes.
+fn required(go_mod: &GoMod) -> impl Iterator<Item = &Require> {
+    let excludes: HashSet<_> = go_mod.excludes.iter().map(|line| (&line.path, &line.version)).collect();
+    go_mod.requires.iter().filter(move |line| !excludes.contains(&(&line.path, &line.version)))
 }
 
 /// Whether an argument names one version, branch or commit, which the source is asked for as it is

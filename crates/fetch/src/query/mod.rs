@@ -53,7 +53,7 @@ use crate::memo::Memo;
 use crate::web::BoxFuture;
 
 pub use self::argument::{Argument, UsageError, parse_arguments};
-pub use self::resolve::{Resolution, Resolved, resolve};
+pub use self::resolve::{Resolution, Resolved, resolve, version};
 
 /// Where versions of modules are asked for: one entry of GOPROXY, or the go command for `direct`.
 ///

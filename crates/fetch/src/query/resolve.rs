@@ -56,6 +56,21 @@ pub async fn resolve(argument: &Argument, context: &Context<'_>) -> Result<Resol
     }
 }
 
+/// What a version in the go.mod of a main module means, such as `master` or `v1.2` (`fixVersion` of
+/// `cmd/go/internal/modload/init.go`): versions that are excluded or retracted count.
+///
+/// # Errors
+/// Where no source knows.
+pub async fn version(path: &str, query: &str, context: &Context<'_>) -> Result<Version, FetchError> {
+    let found = Box::pin(choose(context, path, query, None, false)).await;
+    found
+        .and_then(|found| {
+            Version::parse(&found.version)
+                .map_err(|error| QueryError::query(format!("the source says that this is {error}")))
+        })
+        .map_err(|error| error.about(path, query, None))
+}
+
 async fn query_argument(path: &str, query: &str, context: &Context<'_>) -> Result<Resolution, FetchError> {
     if context.is_main(path) && is_relative_to_selected(query) {
         return Ok(main_module(&format!("{path}@{query}")));

@@ -57,7 +57,7 @@
 //! not what the build list makes of it (ML:2028): no `go` line (the toolchain's own version is added, and the indirect
 //! requires that a pruned graph needs); a require twice, or lower than the graph selects (go >= 1.17); a version that is not
 //! canonical or is a branch; a require of an excluded version. A go.mod of go < 1.17 with a require twice stays as it is.
-//! [`Sums`] writes no go.mod.
+//! [`Sums`] writes no go.mod: see `download/go_mod.rs`.
 //!
 //! # Where this differs from the go command
 //! - A hash that the checksum database did not confirm is never written. The go command marks it as used before it asks
@@ -70,7 +70,6 @@
 //!   so another `cache/lock`, could lose its lines to the rename.
 
 mod database;
-mod replace;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -81,11 +80,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use goferry_env::ProjectFiles;
+use goferry_module::gosum::MAX_GO_SUM;
 use goferry_module::{DirHash, ModuleVersion};
 use goferry_net::Party;
 
 pub use self::database::{DatabaseUse, Exempt};
 use self::table::{Key, Table};
+use crate::edit;
 use crate::error::{FailKind, FetchError};
 
 /// The toolchain's module, which is always asked of the checksum database.
@@ -301,8 +302,8 @@ impl Sums {
         if !state.seen.iter().any(|((key, _), seen)| *seen == Seen::Added && keep.0.contains(key)) {
             return Ok(None);
         }
-        let side = replace::side_lock(lock)?;
-        let mut edit = replace::Edit::open(file)?;
+        let side = edit::side_lock(lock)?;
+        let mut edit = edit::Edit::open(file, MAX_GO_SUM)?;
         let before = Table::parse_strict(file, edit.content())?;
         let mut table = before.clone();
         for ((key, hash), seen) in &state.seen {

@@ -12,7 +12,7 @@ use goferry_module::{GoSum, ModuleVersion, Version};
 use goferry_net::Party;
 
 use super::Hashed;
-use super::replace::shared_lock;
+use crate::edit::shared_lock;
 use crate::error::{FailKind, FetchError};
 
 /// The first two fields of a line. Orders as the go command sorts (`golang.org/x/mod/module.Sort`): by path, by version

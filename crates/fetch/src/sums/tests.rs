@@ -221,7 +221,7 @@ fn many_writers_lose_nothing() {
 #[test]
 fn a_lock_is_waited_for() {
     let place = Place::new("");
-    let held = replace::side_lock(&place.lock()).unwrap().unwrap();
+    let held = crate::edit::side_lock(&place.lock()).unwrap().unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| place.add_and_write(A).unwrap());
         std::thread::sleep(std::time::Duration::from_millis(100));

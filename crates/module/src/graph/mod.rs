@@ -32,6 +32,7 @@ mod main_modules;
 mod module_graph;
 mod node;
 mod read;
+mod requirements;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -39,4 +40,5 @@ mod tests;
 pub use self::error::GraphError;
 pub use self::loader::{GraphLoader, Limits, Need};
 pub use self::main_modules::{MainModule, Replaced, Workspace};
-pub use self::module_graph::{Downloads, GoLineOf, ModuleGraph, Refused, Requirement, Requirements, Selected};
+pub use self::module_graph::{Downloads, GoLineOf, ModuleGraph, Refused, Selected};
+pub use self::requirements::{Requirement, Requirements};

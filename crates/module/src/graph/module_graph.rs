@@ -1,13 +1,14 @@
 //! What was selected.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::error::GraphError;
 use super::loader::{GraphLoader, module_version};
 use super::main_modules::Replaced;
-use super::node::{Node, NodeVersion, STRICT};
+use super::node::{Node, NodeVersion};
 use super::read::Pruning;
-use crate::go_version::{GoVersion, Toolchain};
+use super::requirements::{Requirement, Requirements};
+use crate::go_version::GoVersion;
 use crate::module_version::ModuleVersion;
 use crate::version::Version;
 
@@ -82,31 +83,6 @@ pub struct GoLineOf {
     pub text: String,
     /// The module, with its version, or a directory.
     pub module: String,
-}
-
-/// What `go mod download` leaves in go.mod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requirements {
-    /// The `go` line; `None` where there is none. With `changed`, the go command then adds one with its own version.
-    pub go: Option<String>,
-    /// The `toolchain` line; `None` where there is none. Up to go 1.24, the go command may add its own name here where
-    /// it changes the `go` line.
-    pub toolchain: Option<String>,
-    /// The `require` lines, by path.
-    pub requires: Vec<Requirement>,
-    /// Whether this differs from what go.mod says. The go command rewrites the file only then.
-    pub changed: bool,
-}
-
-/// A `require` line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Requirement {
-    /// The module's path.
-    pub path: String,
-    /// The version.
-    pub version: Version,
-    /// Whether the line has the comment `// indirect`.
-    pub indirect: bool,
 }
 
 impl ModuleGraph {
@@ -209,7 +185,7 @@ impl ModuleGraph {
     }
 }
 
-/// `UpdateGoModFromReqs` and `modFileIsDirty`.
+/// The roots as lines.
 fn requirements(loader: &GraphLoader) -> Option<Requirements> {
     if loader.graph.pruning == Pruning::Workspace {
         return None;
@@ -236,21 +212,7 @@ fn requirements(loader: &GraphLoader) -> Option<Requirements> {
             NodeVersion::Main | NodeVersion::LocalGo => {}
         }
     }
-    let says_more = |name: &String| {
-        let implied = go.as_ref().is_some_and(|go| *name == format!("go{go}"));
-        !implied && Toolchain::parse(name).is_ok_and(|toolchain| *toolchain.version() >= *STRICT)
-    };
-    let toolchain = toolchain.filter(says_more);
-    // Of lines that are the same but for the comment, the last counts.
-    let lines = go_mod.requires.iter().map(|line| ((line.path.as_str(), &line.version), line.indirect));
-    let before: HashMap<_, _> = lines.collect();
-    let is_there = |r: &Requirement| before.get(&(r.path.as_str(), &r.version)) == Some(&r.indirect);
-    let changed = go.is_none()
-        || go.as_ref() != go_mod.go.as_ref().map(|line| &line.version)
-        || toolchain.as_ref() != go_mod.toolchain.as_ref().map(|line| &line.name)
-        || requires.len() != before.len()
-        || !requires.iter().all(is_there);
-    Some(Requirements { go, toolchain, requires, changed })
+    Some(Requirements::of(go_mod, go, toolchain, requires))
 }
 
 impl GraphLoader {

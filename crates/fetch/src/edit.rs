@@ -1,4 +1,5 @@
-//! Changing a go.sum under the locks that the go command takes (`cmd/go/internal/lockedfile`, `modfetch.SideLock`).
+//! Changing a go.sum or go.mod under the locks that the go command takes (`cmd/go/internal/lockedfile`,
+//! `modfetch.SideLock`).
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -7,7 +8,6 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use goferry_module::gosum::MAX_GO_SUM;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -19,7 +19,7 @@ const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// `cache/lock`, which keeps old go commands from writing at the same time. As in the go command, writing goes on without
 /// it where the cache is read-only.
-pub(super) fn side_lock(path: &Path) -> Result<Option<Flock<File>>, FetchError> {
+pub(crate) fn side_lock(path: &Path) -> Result<Option<Flock<File>>, FetchError> {
     if let Some(dir) = path.parent() {
         // An error shows when the file is opened.
         let _ = std::fs::create_dir_all(dir);
@@ -27,14 +27,14 @@ pub(super) fn side_lock(path: &Path) -> Result<Option<Flock<File>>, FetchError> 
     match OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o666).open(path) {
         Ok(file) => lock(file, path).map(Some),
         Err(error) => {
-            tracing::debug!(path = %path.display(), %error, "go.sum is written without cache/lock");
+            tracing::debug!(path = %path.display(), %error, "go.mod and go.sum are written without cache/lock");
             Ok(None)
         }
     }
 }
 
 /// For reading: a go command writes in place, and what it has half written is no go.sum.
-pub(super) fn shared_lock(file: File, path: &Path) -> Result<Flock<File>, FetchError> {
+pub(crate) fn shared_lock(file: File, path: &Path) -> Result<Flock<File>, FetchError> {
     lock_as(file, path, FlockArg::LockSharedNonblock)
 }
 
@@ -59,7 +59,7 @@ fn lock_as(mut file: File, path: &Path, how: FlockArg) -> Result<Flock<File>, Fe
 }
 
 /// A file that is open and locked to be changed.
-pub(super) struct Edit {
+pub(crate) struct Edit {
     name: PathBuf,
     /// Where links lead to.
     target: PathBuf,
@@ -69,8 +69,8 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    /// Opens and locks a file, which is made where it is missing.
-    pub(super) fn open(name: &Path) -> Result<Edit, FetchError> {
+    /// Opens, locks and reads a file, which is made where it is missing. A file of more than `limit` bytes is refused.
+    pub(crate) fn open(name: &Path, limit: usize) -> Result<Edit, FetchError> {
         let fail = |e: &io::Error| FetchError::local(format_args!("updating {}", name.display()), e);
         loop {
             let (file, created) = open(name).map_err(|e| fail(&e))?;
@@ -85,12 +85,15 @@ impl Edit {
                 return Err(fail(&io::Error::other("it is not a regular file")));
             }
             let mut content = Vec::new();
-            (&*file).take(MAX_GO_SUM as u64 + 1).read_to_end(&mut content).map_err(|e| fail(&e))?;
+            (&*file).take(limit as u64 + 1).read_to_end(&mut content).map_err(|e| fail(&e))?;
+            if content.len() > limit {
+                return Err(fail(&io::Error::other(format!("it has more than {limit} bytes"))));
+            }
             return Ok(Edit { name: name.to_owned(), target, file, created, content });
         }
     }
 
-    pub(super) fn content(&self) -> &[u8] {
+    pub(crate) fn content(&self) -> &[u8] {
         &self.content
     }
 
@@ -98,7 +101,7 @@ impl Edit {
     ///
     /// With `rename` by a new file in its place: only for who holds the side lock, since a go command that waits for the
     /// old file's lock would write into that.
-    pub(super) fn replace(&mut self, new: &[u8], rename: bool) -> Result<(), FetchError> {
+    pub(crate) fn replace(&mut self, new: &[u8], rename: bool) -> Result<(), FetchError> {
         let done = if new == self.content {
             Ok(())
         } else {

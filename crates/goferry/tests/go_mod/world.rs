@@ -1,0 +1,133 @@
+//! A module proxy in a directory, and both commands run on it in the same environment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use goferry_module::zip::create_module_zip;
+use goferry_module::{ModulePath, ModuleVersion, Version};
+
+pub(crate) const TOOLCHAINS: [&str; 2] = ["go1.27.3", "go1.21.13"];
+
+/// Name and version, and what stands in its go.mod after the module line. `z` has no zip.
+const UNIVERSE: &[(&str, &str, &str)] = &[
+    ("a", "v1.0.0", "go 1.20\nrequire example.com/b v1.0.0\n"),
+    ("a", "v1.1.0", "go 1.20\nrequire example.com/b v1.1.0\n"),
+    ("b", "v1.0.0", "go 1.20\nrequire example.com/c v1.0.0\n"),
+    ("b", "v1.1.0", "go 1.16\nrequire example.com/c v1.0.0\n"),
+    ("c", "v1.0.0", "go 1.20\n"),
+    ("c", "v1.1.0", "go 1.20\n"),
+    ("d", "v1.0.0", ""),
+    ("n", "v1.0.0", "go 1.21.5\nrequire example.com/c v1.0.0\n"),
+    ("r", "v1.0.0", "go 1.20\n"),
+    ("r", "v1.0.1", "go 1.20\nretract v1.0.1\n"),
+    ("z", "v1.0.0", "go 1.20\n"),
+];
+
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) fn make() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, version, rest) in UNIVERSE {
+            let path = ModulePath::parse(&format!("example.com/{name}")).unwrap();
+            let module = ModuleVersion::new(path, Version::parse(version).unwrap()).unwrap();
+            let go_mod = format!("module example.com/{name}\n{rest}");
+            let at = dir.path().join(format!("proxy/example.com/{name}/@v"));
+            fs::create_dir_all(&at).unwrap();
+            let info = format!(r#"{{"Version":"{version}","Time":"2024-01-01T00:00:00Z"}}"#);
+            if *name != "z" {
+                let zip =
+                    create_module_zip(&module, [("go.mod", go_mod.as_bytes()), ("x.go", b"package x\n")]).unwrap();
+                fs::write(at.join(format!("{version}.zip")), zip).unwrap();
+            }
+            fs::write(at.join(format!("{version}.mod")), go_mod).unwrap();
+            fs::write(at.join(format!("{version}.info")), &info).unwrap();
+            // The first version is where the branch is.
+            if !at.join("main.info").exists() {
+                fs::write(at.join("main.info"), info).unwrap();
+            }
+            let list = fs::read_to_string(at.join("list")).unwrap_or_default();
+            fs::write(at.join("list"), format!("{list}{version}\n")).unwrap();
+        }
+        World { dir }
+    }
+
+    pub(crate) fn project(&self, files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let file = dir.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        dir
+    }
+
+    /// `go mod download`, with an empty cache.
+    pub(crate) fn go(&self, toolchain: &str, goflags: &str, arguments: &str, dir: &Path) -> Output {
+        let mut command = Command::new(goroot(toolchain).join("bin/go"));
+        command.args(["mod", "download"]).args(arguments.split_whitespace());
+        self.run(command, toolchain, goflags, dir)
+    }
+
+    /// `goferry download`, with an empty cache and that go command on PATH.
+    pub(crate) fn goferry(&self, toolchain: &str, goflags: &str, arguments: &str, dir: &Path) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_goferry"));
+        let arguments = arguments.split_whitespace().map(|argument| argument.replace("-json", "--json"));
+        command.arg("download").args(arguments);
+        self.run(command, toolchain, goflags, dir)
+    }
+
+    fn run(&self, mut command: Command, toolchain: &str, goflags: &str, dir: &Path) -> Output {
+        let cache = tempfile::tempdir().unwrap();
+        let system = std::env::var("PATH").unwrap();
+        command
+            .current_dir(dir)
+            .env_clear()
+            .env("PATH", format!("{}:{system}", goroot(toolchain).join("bin").display()))
+            .env("HOME", cache.path())
+            .env("GOENV", "off")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOPROXY", format!("file://{}", self.dir.path().join("proxy").display()))
+            .env("GOSUMDB", "off")
+            .env("GOFLAGS", format!("-modcacherw {goflags}"))
+            .env("GOMODCACHE", cache.path().join("mod"))
+            .output()
+            .unwrap()
+    }
+}
+
+/// The content of every file, by its name from the directory.
+pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(at) = open.pop() {
+        for entry in fs::read_dir(at).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().display().to_string();
+                out.insert(name, fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    out
+}
+
+fn goroot(toolchain: &str) -> PathBuf {
+    static KNOWN: OnceLock<BTreeMap<&str, PathBuf>> = OnceLock::new();
+    let ask = |name: &'static str| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut go = Command::new("go");
+        go.args(["env", "GOROOT"]).current_dir(&dir).env("GOTOOLCHAIN", name).env_remove("GOROOT");
+        let out = go.output().expect("a go on PATH");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        (name, PathBuf::from(String::from_utf8(out.stdout).unwrap().trim()))
+    };
+    KNOWN.get_or_init(|| TOOLCHAINS.into_iter().map(ask).collect())[toolchain].clone()
+}
