@@ -4,6 +4,7 @@ mod json;
 mod predict;
 mod progress;
 mod summary;
+mod timeline;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,12 +59,13 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
     let arguments = parse_arguments(&named, project.is_some())
         .map_err(|error| Failure::usage(error.to_string()).hint("goferry download --help"))?;
     let shop = Arc::new(Shop::open(&setup).map_err(|error| fetch_failure(&error))?);
+    let timeline = args.timeline.as_deref().map(timeline::Out::create).transpose()?;
     let go_command = GoCommand::here(&inputs, &env, project.as_ref(), &arguments);
     let job = job(args, &inputs, &env, project.as_ref(), arguments, printer)?;
     let downloader = Downloader::new(Arc::clone(&shop), project, Arc::clone(&counter) as _);
     let finished = runtime.block_on(watch(&downloader, &job, &counter, printer));
-    if let Some(file) = &args.timeline {
-        write_timeline(file, &shop)?;
+    if let Some(out) = timeline {
+        out.write(shop.client())?;
     }
     // Names that are still being resolved, and zips being unpacked after Ctrl-C, are not waited for.
     runtime.shutdown_background();
@@ -211,21 +213,6 @@ fn print(args: &Download, report: &Report, shop: &Shop, go_command: &GoCommand, 
         printer.result(&summary::text(report, go_command.line(report)))?;
     }
     Ok(if report.ok() { exit_code::OK } else { exit_code::FOUND })
-}
-
-fn write_timeline(file: &Path, shop: &Shop) -> Result<(), Failure> {
-    let origins: Vec<serde_json::Value> = shop
-        .client()
-        .snapshots()
-        .into_iter()
-        .map(|(origin, connections)| serde_json::json!({ "origin": origin, "connections": connections }))
-        .collect();
-    let pools = shop.client().summaries();
-    let healed = shop.client().healed();
-    let value =
-        serde_json::json!({ "format": "goferry.timeline/1", "healed": healed, "pools": pools, "origins": origins });
-    let text = serde_json::to_string_pretty(&value).map_err(|error| fail(error.to_string()))?;
-    std::fs::write(file, text + "\n").map_err(|error| fail(format!("writing {}: {error}", file.display())))
 }
 
 fn fail(message: String) -> Failure {

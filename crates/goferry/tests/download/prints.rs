@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::server::Server;
 use crate::world::{Home, Universe, go_mod, project, snapshot};
 
 const REQUIRES: &str = "require example.com/a v1.0.0\nrequire example.com/b v1.0.0 // indirect\n\
@@ -144,4 +145,40 @@ fn two_hundred_modules_from_the_cache_without_a_network() {
     home.download(dir.path(), &[]).ok().says("200 modules in the module cache already");
     assert!((snapshot(dir.path()), snapshot(&home.cache())) == before, "the second run changed something");
     home.go(dir.path(), &["mod", "verify"]).ok();
+}
+
+#[test]
+fn the_timeline_is_of_its_schema() {
+    let (universe, dir, _) = world();
+    let server = Server::start(universe.root());
+    let home = Home::new(&server.url());
+    let file = home.path().join("timeline.json");
+    home.download(dir.path(), &["--timeline", file.to_str().unwrap()]).ok();
+    let value: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let schema = include_str!("../../../../docs/schema/timeline-1.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
+    let requests = server.asked().len();
+    assert_eq!(value["pools"][0]["requests"], requests);
+    let connections = value["origins"][0]["connections"].as_array().unwrap();
+    let sum: u64 = connections.iter().map(|one| one["requests"].as_u64().unwrap()).sum();
+    assert_eq!(sum, requests as u64);
+    home.clean();
+    let nowhere = home.path().join("nowhere/timeline.json");
+    home.download(dir.path(), &["--timeline", nowhere.to_str().unwrap()]).failed(2).says("No such file");
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[test]
+fn the_help_fits_a_terminal() {
+    let (_universe, dir, home) = world();
+    let ran = home.download(dir.path(), &["--help"]).ok();
+    let wide: Vec<&str> = ran.out.lines().filter(|line| line.chars().count() > 80).collect();
+    assert_eq!((wide, ran.err.as_str()), (Vec::new(), ""));
+    for flag in ["--json", "--dry-run", "--no-extract", "--connections", "--toolchain", "--retries", "--timeout"] {
+        assert!(ran.out.contains(flag), "{flag}");
+    }
 }
