@@ -16,7 +16,7 @@ use crate::link::LinkError;
 use crate::scenario::{Running, Scenario, ScenarioError, start_on_link};
 use crate::universe::{LabModule, Universe, VERSION};
 
-/// The program, and the Go toolchain that judges what it left.
+/// A downloading program, and the Go toolchain that judges what it left.
 #[derive(Debug, Clone)]
 pub struct Download {
     program: PathBuf,
@@ -28,7 +28,7 @@ pub struct Download {
 /// What it did.
 #[derive(Debug)]
 pub struct Downloaded {
-    /// Exit status; `None` when it was killed at the limit.
+    /// Exit status; `None` when it was ended at the limit.
     pub code: Option<i32>,
     /// From start to end.
     pub wall: Duration,
@@ -79,7 +79,7 @@ impl DownloadError {
 }
 
 impl Download {
-    /// Drives `program`, which takes `download --json --timeline FILE DIR`, and kills it at `limit`.
+    /// Drives `program`, which takes `download --json --timeline FILE DIR`, and ends it at `limit`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, go: GoVersion, limit: Duration) -> Self {
         Self { program: program.into(), go, limit, args: Vec::new() }
@@ -110,7 +110,7 @@ impl Download {
         let home = home.path();
         let timeline = home.join("timeline.json");
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", &format!("{:.3}", self.limit.as_secs_f64())]).arg(&self.program);
+        command.args(["--kill-after=5", &format!("{:.3}", self.limit.as_secs_f64())]).arg(&self.program);
         self.environment(&mut command, home)?;
         command.args(["download", "--json", "--timeline"]).arg(&timeline).args(&self.args).arg(running.project());
         for (name, value) in running.env() {
@@ -127,8 +127,8 @@ impl Download {
         let (missing, unverified) = judge(running.universe(), &cache);
         let verify = if missing.is_empty() { self.verify(running, home)? } else { None };
         Ok(Downloaded {
-            // timeout(1) ends by the signal that it sent.
-            code: output.status.code().filter(|code| *code != 137),
+            // timeout(1): 124 where SIGTERM ended it, 137 where only SIGKILL did.
+            code: output.status.code().filter(|code| !matches!(code, 124 | 137)),
             wall,
             modules: serde_json::Deserializer::from_slice(&output.stdout).into_iter().map_while(Result::ok).collect(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

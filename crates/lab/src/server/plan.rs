@@ -107,7 +107,11 @@ impl Planner {
             in_part(&mut plan, asked);
         }
         if matches!(plan.status, 200 | 206) && plan.end == End::Complete {
-            plan.end = self.end(kind, count, stream > 0);
+            plan.end = match self.end(kind, count, stream > 0) {
+                // What is shorter than that is sent to its end.
+                End::After(bytes, _) if bytes > 0 && bytes >= plan.body.len() as u64 => End::Complete,
+                end => end,
+            };
         }
         if plan.end != End::Endless && plan.end != End::Never {
             plan.headers.push(("content-length", plan.body.len().to_string()));
