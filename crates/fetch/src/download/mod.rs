@@ -253,7 +253,7 @@ impl Downloader {
                 *highest = require.version.clone();
             }
         }
-        let pruned = files.go_work.is_none() && files.modules.iter().all(|(_, go_mod)| go_mod.is_pruned());
+        let pruned = is_pruned(files);
         let needs = job.arguments.iter().any(|argument| argument.needs_graph(&roots, &main_paths, pruned));
         // A go.mod that has to be corrected is, whatever is asked for; that takes the graph.
         let corrects = files.go_work.is_none()
@@ -286,16 +286,7 @@ impl Downloader {
     fn write(&self, job: &Job, found: &Found, report: &mut Report) {
         let Some(project) = &self.project else { return };
         let lock = self.shop.cache.root().join("cache/lock");
-        let requirements = match (project.modules.as_slice(), &found.graph) {
-            _ if project.go_work.is_some() => None,
-            // Without requirements there is no graph to speak of, and without arguments nothing to do.
-            ([(_, go_mod)], _) if go_mod.requires.is_empty() && !job.arguments.is_empty() => {
-                Requirements::without_graph(go_mod)
-            }
-            (_, Some(graph)) => graph.requirements().cloned(),
-            ([(_, go_mod)], None) => Requirements::without_graph(go_mod),
-            _ => None,
-        };
+        let requirements = self.requirements(job, found);
         if let Some(requirements) = &requirements {
             match go_mod::write(project, requirements, &self.shop.local_go, &lock) {
                 Ok(written) => report.go_mod_written = written,
@@ -305,43 +296,48 @@ impl Downloader {
                 }
             }
         }
-        match self.shop.verifier.sums().write(&self.keep(job, found), &lock) {
+        match self.shop.verifier.sums().write(&self.keep(job, found, requirements.as_ref()), &lock) {
             Ok(written) => report.written = written.or(report.written.take()),
             Err(error) => report.failed.push(Failed { what: "go.sum".to_owned(), error }),
         }
     }
 
-    /// The hashes that go.sum may keep.
-    fn keep(&self, job: &Job, found: &Found) -> Keep {
+    /// What go.mod is to require; `None` in a workspace and outside a module.
+    fn requirements(&self, job: &Job, found: &Found) -> Option<Requirements> {
+        let project = self.project.as_ref().filter(|project| project.go_work.is_none())?;
+        let (_, go_mod) = project.modules.first()?;
+        match &found.graph {
+            // Without requirements there is no graph to speak of; without arguments there is nothing to do then.
+            Some(graph) if job.arguments.is_empty() || !go_mod.requires.is_empty() => graph.requirements().cloned(),
+            _ => Requirements::without_graph(go_mod),
+        }
+    }
+
+    /// The hashes that go.sum may keep (`keepSums`).
+    fn keep(&self, job: &Job, found: &Found, requirements: Option<&Requirements>) -> Keep {
         let mut keep = Keep::nothing();
         let Some(project) = &self.project else { return keep };
-        let main = project.modules.first().map(|(_, go_mod)| go_mod).filter(|_| project.go_work.is_none());
-        match (&found.graph, main) {
-            (Some(graph), main) => {
-                // With the go line that is added, the build list is all that go.mod requires, and no graph is loaded.
-                let of_build_list = found.only_to_correct && main.is_some_and(|go_mod| go_mod.go.is_none());
-                if !of_build_list {
-                    graph.go_mods_in_graph().for_each(|module| keep.in_graph(module));
-                }
-                // Without arguments go.sum is written before the zips, outside a workspace.
-                let zips = !job.arguments.is_empty() || main.is_none();
-                for module in graph.build_list().iter().filter_map(|one| one.module_version().ok().flatten()) {
-                    if zips {
-                        keep.selected(&module);
-                    } else {
-                        keep.in_graph(&module);
-                    }
+        // A correction keeps no graph but where it was to choose between versions.
+        let graph = found.graph.as_ref().filter(|_| !found.only_to_correct || is_pruned(project));
+        if let Some(graph) = graph {
+            graph.go_mods_in_graph().for_each(|module| keep.in_graph(module));
+            // Without arguments go.sum is written before the zips, outside a workspace.
+            let zips = !job.arguments.is_empty() || project.go_work.is_some();
+            for module in graph.build_list().iter().filter_map(|one| one.module_version().ok().flatten()) {
+                if zips {
+                    keep.selected(&module);
+                } else {
+                    keep.in_graph(&module);
                 }
             }
-            (None, Some(go_mod)) => {
-                let replaced =
-                    required(go_mod).filter_map(|require| match go_mod.replacement(&require.path, &require.version) {
-                        Some(replace) => replace.new.module_version(),
-                        None => require.module_version(),
-                    });
-                replaced.for_each(|module| keep.selected(&module));
+        } else if let (Some(requirements), [(_, go_mod)]) = (requirements, project.modules.as_slice()) {
+            for require in &requirements.requires {
+                let module = match go_mod.replacement(&require.path, &require.version) {
+                    Some(replace) => replace.new.module_version(),
+                    None => require.module_version(),
+                };
+                module.iter().for_each(|module| keep.selected(module));
             }
-            (None, None) => {}
         }
         keep
     }
@@ -377,6 +373,11 @@ impl Downloader {
         }
         report.took = began.elapsed();
     }
+}
+
+/// Whether this is a module, no workspace, that lists all that its packages need.
+fn is_pruned(project: &ProjectFiles) -> bool {
+    project.go_work.is_none() && project.modules.iter().all(|(_, go_mod)| go_mod.is_pruned())
 }
 
 /// The lines of a go.mod that require something: not what it excludes.

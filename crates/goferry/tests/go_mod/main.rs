@@ -63,6 +63,35 @@ const CASES: &[Case] = &[
         ALL_RUNS,
     ),
     case(
+        "the same require twice among others",
+        &[(
+            "go.mod",
+            "module m\ngo 1.20\nrequire example.com/b v1.0.0 // indirect\nrequire example.com/b v1.0.0\nrequire example.com/a v1.1.0\n",
+        )],
+        ALL_RUNS,
+    ),
+    case(
+        "the same require twice, go 1.16",
+        &[("go.mod", "module m\ngo 1.16\nrequire example.com/a v1.0.0\nrequire example.com/a v1.0.0 // indirect\n")],
+        ALL_RUNS,
+    ),
+    case(
+        "the main module requires itself, go 1.16",
+        &[(
+            "go.mod",
+            "module example.com/b\n\ngo 1.16\n\nrequire example.com/a v1.0.0\nrequire example.com/b v1.0.0\n",
+        )],
+        ALL_RUNS,
+    ),
+    case(
+        "the main module requires itself, and more",
+        &[(
+            "go.mod",
+            "module example.com/c\n\ngo 1.20\n\nrequire example.com/b v1.0.0\nrequire example.com/c v1.0.0\nrequire example.com/d v1.0.0\n",
+        )],
+        ALL_RUNS,
+    ),
+    case(
         "a require below what the graph selects",
         &[(
             "go.mod",
@@ -185,7 +214,8 @@ const CASES: &[Case] = &[
         "a workspace",
         &[
             ("go.work", "go 1.20\n\nuse ./one\nuse ./two\n"),
-            ("one/go.mod", "module one\n\nrequire example.com/a v1\n"),
+            // go 1.21 takes v1 for v1.0.0 in a workspace, and only there.
+            ("one/go.mod", "module one\n\nrequire example.com/a v1.1\n"),
             ("two/go.mod", "module two\n\ngo 1.20\n\nrequire (\n\texample.com/b v1.0.0\n\texample.com/b v1.1.0\n)\n"),
         ],
         &["", "all", "example.com/a@v1.0.0"],

@@ -1,10 +1,13 @@
 //! What `go mod download` leaves in go.mod.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::node::STRICT;
 use crate::go_version::Toolchain;
 use crate::gomod::GoMod;
+use crate::module_version::ModuleVersion;
+use crate::path::ModulePath;
 use crate::version::Version;
 
 /// What `go mod download` leaves in go.mod.
@@ -32,29 +35,50 @@ pub struct Requirement {
     pub indirect: bool,
 }
 
+impl Requirement {
+    /// The module version; `None` for a path that no proxy can serve.
+    #[must_use]
+    pub fn module_version(&self) -> Option<ModuleVersion> {
+        ModuleVersion::new(ModulePath::parse(&self.path).ok()?, self.version.clone()).ok()
+    }
+}
+
 impl Requirements {
     /// What `go mod download m@v1.2.3`, which reads no graph, leaves in go.mod. `None` where go.mod has to be corrected
-    /// with the graph: there is no `go` line, a module is required twice, or the main module requires itself
-    /// (`loadModFile`, `hasRedundantRoot` of `cmd/go/internal/modload`).
+    /// with the graph: there is no `go` line; a module is required at two versions; or, below go 1.17, a module is
+    /// required twice or the main module requires itself (`loadModFile`, `hasRedundantRoot` and `updateRoots` of
+    /// `cmd/go/internal/modload`).
     #[must_use]
     pub fn without_graph(go_mod: &GoMod) -> Option<Requirements> {
         let excludes: HashSet<_> = go_mod.excludes.iter().map(|line| (&line.path, &line.version)).collect();
-        let lines = go_mod.requires.iter().filter(|line| !excludes.contains(&(&line.path, &line.version)));
-        let mut requires: Vec<Requirement> = lines
-            .map(|line| Requirement { path: line.path.clone(), version: line.version.clone(), indirect: line.indirect })
-            .collect();
-        requires.sort();
         let main = go_mod.module.as_ref().map(|module| module.path.as_str());
-        let twice = requires.windows(2).any(|pair| pair[0].path == pair[1].path);
-        if twice || requires.iter().any(|require| Some(require.path.as_str()) == main) {
+        let mut roots: BTreeMap<&str, (&Version, bool)> = BTreeMap::new();
+        let mut redundant = false;
+        for line in go_mod.requires.iter().filter(|line| !excludes.contains(&(&line.path, &line.version))) {
+            if Some(line.path.as_str()) == main {
+                redundant = true;
+                continue;
+            }
+            match roots.entry(&line.path) {
+                Entry::Vacant(entry) => _ = entry.insert((&line.version, line.indirect)),
+                Entry::Occupied(entry) if *entry.get().0 != line.version => return None,
+                Entry::Occupied(mut entry) => {
+                    redundant = true;
+                    entry.get_mut().1 &= line.indirect;
+                }
+            }
+        }
+        if redundant && !go_mod.is_pruned() || go_mod.go.is_none() && !roots.is_empty() {
             return None;
         }
-        if go_mod.go.is_none() && !requires.is_empty() {
-            return None;
-        }
+        let requires = roots.into_iter().map(|(path, (version, indirect))| Requirement {
+            path: path.to_owned(),
+            version: version.clone(),
+            indirect,
+        });
         let go = go_mod.go.as_ref().map(|line| line.version.clone());
         let toolchain = go_mod.toolchain.as_ref().map(|line| line.name.clone()).filter(|_| go.is_some());
-        Some(Requirements::of(go_mod, go, toolchain, requires))
+        Some(Requirements::of(go_mod, go, toolchain, requires.collect()))
     }
 
     /// Drops a `toolchain` that says nothing, and finds out what changes (`UpdateGoModFromReqs`, `modFileIsDirty`).
