@@ -279,6 +279,7 @@ pub(super) fn stream_reset(ctx: &Context) -> Vec<Remedy> {
                  overload.premature_reset_total_stream_count: 100000",
                 "Envoy 1.27.1 and newer (default 500)",
             ),
+            resumes(),
             http1_for_the_moment(),
         ],
         Some("HTTP_1_1_REQUIRED") => vec![
@@ -293,10 +294,15 @@ pub(super) fn stream_reset(ctx: &Context) -> Vec<Remedy> {
         _ => {
             let mut all = choose(&ctx.server, origin_timeouts());
             all.push(project::any_error_falls_through());
+            all.push(resumes());
             all.push(http1_for_the_moment());
             all
         }
     }
+}
+
+fn resumes() -> Remedy {
+    project::by_goferry("a broken zip goes on where it stopped; HTTP/1.1 where HTTP/2 leads nowhere")
 }
 
 /// `connection-reset`.

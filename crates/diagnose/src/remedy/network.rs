@@ -1,7 +1,7 @@
 //! Remedies for names, addresses, HTTP proxies, the module proxy's own answers, and the link.
 
 use super::http2::{SQUID, http1_for_the_moment};
-use super::project::any_error_falls_through;
+use super::project::{any_error_falls_through, by_goferry};
 use super::{Context, ServerKind, run, write};
 use crate::finding::Remedy;
 
@@ -247,6 +247,10 @@ pub(super) fn packet_loss() -> Vec<Remedy> {
                         machine that sends the zips"
                 .to_owned(),
         },
+        by_goferry(
+            "opens more connections where one does not carry what the path can, and keeps those \
+             that gain",
+        ),
         Remedy {
             valid_for: "every Go; several connections then, and a loss on one does not slow the \
                         others: with a cubic sender three times as fast at 0.1 % loss and 50 ms"

@@ -25,8 +25,17 @@ pub(super) fn http2_disabled(ctx: &Context) -> Vec<Remedy> {
     all
 }
 
+/// Another client than the go command's. `why` says what it does otherwise.
+pub(super) fn by_goferry(why: &str) -> Remedy {
+    run("this machine: goferry in place of go mod download", ["goferry download"], why)
+}
+
 pub(super) fn serial() -> Vec<Remedy> {
     vec![
+        by_goferry(
+            "the same modules, module cache and go.sum; everything known is asked for at once, over \
+             one connection",
+        ),
         run(
             "your CI: let the build fetch what it imports",
             ["go build ./..."],
