@@ -15,6 +15,9 @@ use crate::error::{FailKind, FetchError};
 use crate::memo::all;
 use crate::query::{self, Source};
 
+/// Whose style is followed where there is no go command.
+const NEWEST: &str = "1.27.3";
+
 /// The go command on this machine: its version goes into a go.mod without a `go` line, and decides the style.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalGo {
@@ -33,22 +36,20 @@ impl LocalGo {
         LocalGo { version: version.map(|toolchain| toolchain.version().clone()), switches }
     }
 
-    /// The version of the go command that would write the `go` line.
+    /// The version of the go command that writes a go.mod with this `go` line.
     fn writes(&self, line: Option<&str>) -> Result<GoVersion, FetchError> {
-        let Some(local) = &self.version else {
-            return Err(failure(
-                "it has to be changed, and how depends on the version of the go command, which is not known",
-            )
-            .with_advice("put a go command on PATH, or write a go line into go.mod and run go mod tidy"));
-        };
-        match line.and_then(|line| GoVersion::parse(line).ok()) {
-            Some(line) if line > *local && self.switches => Ok(line),
-            Some(line) if line > *local => Err(failure(&format!(
+        let line = line.and_then(|line| GoVersion::parse(line).ok());
+        match (&self.version, line) {
+            (Some(local), Some(line)) if line > *local && self.switches => Ok(line),
+            (Some(local), Some(line)) if line > *local => Err(failure(&format!(
                 "a module that is required needs go >= {line}, and so would go.mod, but the go command is {local} and \
                  GOTOOLCHAIN keeps it from switching"
             ))
             .with_advice("install a newer Go, or set GOTOOLCHAIN=auto")),
-            _ => Ok(local.clone()),
+            (Some(local), _) => Ok(local.clone()),
+            (None, Some(line)) => Ok(GoVersion::parse(NEWEST).map_or(line.clone(), |newest| newest.max(line))),
+            (None, None) => Err(failure("go.mod needs a go line, and the version of the go command is not known")
+                .with_advice("put a go command on PATH, or write a line such as go 1.21 into go.mod")),
         }
     }
 }
@@ -128,4 +129,113 @@ impl Shop {
 
 fn failure(detail: &str) -> FetchError {
     FetchError::new(FailKind::Invalid, Party::Client, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const BEFORE: &str = "module m\n\nrequire example.com/c v1.0.0\n";
+
+    fn local(version: &str, switches: bool) -> LocalGo {
+        LocalGo { version: GoVersion::parse(version).ok(), switches }
+    }
+
+    fn project(dir: &Path) -> ProjectFiles {
+        let file = dir.join("go.mod");
+        std::fs::write(&file, BEFORE).unwrap();
+        let go_mod = GoMod::parse("go.mod", BEFORE.as_bytes()).unwrap();
+        ProjectFiles {
+            go_work: None,
+            modules: vec![(file, go_mod)],
+            sums: Vec::new(),
+            resolved: ResolvedVersions::default(),
+        }
+    }
+
+    fn requirements(project: &ProjectFiles, go: Option<&str>) -> Requirements {
+        let requires = project.modules[0].1.requires.iter().map(|line| goferry_module::graph::Requirement {
+            path: line.path.clone(),
+            version: line.version.clone(),
+            indirect: false,
+        });
+        Requirements { go: go.map(str::to_owned), toolchain: None, requires: requires.collect(), changed: true }
+    }
+
+    #[test]
+    fn what_another_wrote_meanwhile_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, project) = (dir.path().join("cache/lock"), project(dir.path()));
+        let requirements = requirements(&project, None);
+        let file = &project.modules[0].0;
+        let other = format!("{BEFORE}\nrequire example.com/d v1.0.0\n");
+        for (there, reason) in [(other.as_str(), "have changed since"), ("module (", "have changed since")] {
+            std::fs::write(file, there).unwrap();
+            let error = write(&project, &requirements, &local("1.27.3", true), &lock).unwrap_err();
+            assert!(error.detail.contains(reason) && error.advice.is_some(), "{error}");
+            assert_eq!(std::fs::read_to_string(file).unwrap(), there);
+        }
+        std::fs::remove_file(file).unwrap();
+        assert!(write(&project, &requirements, &local("1.27.3", true), &lock).is_err());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn another_process_may_have_written_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, project) = (dir.path().join("cache/lock"), project(dir.path()));
+        let requirements = requirements(&project, None);
+        let file = &project.modules[0].0;
+        let go = local("1.27.3", true);
+        assert_eq!(write(&project, &requirements, &go, &lock).unwrap().as_ref(), Some(file));
+        let after = std::fs::read_to_string(file).unwrap();
+        assert_eq!(after, "module m\n\ngo 1.27.3\n\nrequire example.com/c v1.0.0\n");
+        assert_eq!(write(&project, &requirements, &go, &lock).unwrap(), None);
+        // A comment that was added is no reason to stop, and stays.
+        std::fs::write(file, format!("// new\n{BEFORE}")).unwrap();
+        let mut again = project.clone();
+        again.modules[0].1 = GoMod::parse("go.mod", &std::fs::read(file).unwrap()).unwrap();
+        write(&again, &requirements, &go, &lock).unwrap().unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("// new\n{after}"));
+    }
+
+    #[test]
+    fn a_file_that_another_holds_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (lock, project) = (dir.path().join("cache/lock"), project(dir.path()));
+        let requirements = requirements(&project, None);
+        let held = Edit::open(&project.modules[0].0, MAX_GO_MOD).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| write(&project, &requirements, &local("1.27.3", true), &lock));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!writer.is_finished());
+            drop(held);
+            assert!(writer.join().unwrap().unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn which_go_command_writes() {
+        let text = |go: Result<GoVersion, FetchError>| go.map(|go| go.to_string()).map_err(|error| error.detail);
+        assert_eq!(text(local("1.26.8", true).writes(None)).unwrap(), "1.26.8");
+        assert_eq!(text(local("1.26.8", true).writes(Some("1.21"))).unwrap(), "1.26.8");
+        assert_eq!(text(local("1.26.8", true).writes(Some("1.27.1"))).unwrap(), "1.27.1");
+        assert!(text(local("1.26.8", false).writes(Some("1.27.1"))).unwrap_err().contains("needs go >= 1.27.1"));
+        assert_eq!(text(LocalGo::default().writes(Some("1.20"))).unwrap(), NEWEST);
+        assert!(text(LocalGo::default().writes(None)).unwrap_err().contains("not known"));
+    }
+
+    #[test]
+    fn nothing_to_change_opens_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = project(dir.path());
+        let mut requirements = requirements(&project, Some("1.20"));
+        requirements.changed = false;
+        std::fs::remove_file(&project.modules[0].0).unwrap();
+        let lock = dir.path().join("cache/lock");
+        assert_eq!(write(&project, &requirements, &LocalGo::default(), &lock).unwrap(), None);
+        assert!(!lock.exists());
+    }
 }
