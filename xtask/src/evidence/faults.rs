@@ -12,7 +12,7 @@ use goferry_lab::faults::{self, Fault, HANG};
 use goferry_lab::go_client::{GoVersion, Outcome};
 use goferry_lab::scenario::{Driven, drive};
 
-const VERSIONS: [&str; 2] = ["go1.21.13", "go1.27.3"];
+pub(super) const VERSIONS: [&str; 2] = ["go1.21.13", "go1.27.3"];
 /// Runs at once: most of them wait.
 const WORKERS: usize = 3;
 
@@ -46,28 +46,35 @@ pub(crate) fn run(out: &Path) -> Result<(), FaultsError> {
     let program = build()?;
     let newest: GoVersion = VERSIONS[1].parse().map_err(|error| FaultsError::Version(format!("{error}")))?;
     let doctor = Doctor::new(program, newest);
+    let rows = each(WORKERS, |fault| row(&doctor, fault));
+    std::fs::write(out.join("faults.md"), table(&rows))?;
+    Ok(())
+}
+
+/// Does `work` for every fault, so many at once; in the order of the faults.
+pub(super) fn each<T: Send>(workers: usize, work: impl Fn(Fault) -> T + Sync) -> Vec<T> {
     let queue: Mutex<VecDeque<Fault>> = Mutex::new(faults::all().into());
-    let rows = Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::new());
     let next = || queue.lock().ok().and_then(|mut queue| queue.pop_front());
     std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(fault) = next() {
-                    let row = row(&doctor, fault);
-                    if let Ok(mut rows) = rows.lock() {
-                        rows.push(row);
+                    let result = work(fault);
+                    if let Ok(mut done) = done.lock() {
+                        done.push((fault.id, result));
                     }
                 }
             });
         }
     });
-    let mut rows = rows.into_inner().unwrap_or_default();
-    rows.sort_by_key(|row| row.fault.id);
-    std::fs::write(out.join("faults.md"), table(&rows))?;
-    Ok(())
+    let mut done = done.into_inner().unwrap_or_default();
+    done.sort_by_key(|(id, _)| *id);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
-fn build() -> Result<std::path::PathBuf, FaultsError> {
+/// Builds the goferry command and says where it is.
+pub(super) fn build() -> Result<std::path::PathBuf, FaultsError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let fail = |what: String| FaultsError::Build(what);
     let built = Command::new(cargo)
@@ -95,7 +102,8 @@ fn row(doctor: &Doctor, fault: Fault) -> Row {
     Row { fault, go, doctor, wrong }
 }
 
-fn go(fault: &Fault, version: &str) -> String {
+/// What the go command of this version does with a fault.
+pub(super) fn go(fault: &Fault, version: &str) -> String {
     let Ok(version) = version.parse::<GoVersion>() else { return "unknown version".to_owned() };
     let does = fault.go.does(&version);
     match drive(&(fault.build)(), version, does.deadline()) {

@@ -1,5 +1,6 @@
 //! `cargo xtask evidence`: the tables under `docs/evidence`, made by running what they tell of.
 
+mod download_faults;
 mod faults;
 mod prediction;
 mod servers;
@@ -20,13 +21,14 @@ pub(crate) struct EvidenceError {
 type Make = fn(&Path) -> Result<(), String>;
 
 const TABLES: &[(&str, Make)] = &[
+    ("download-faults", |out| download_faults::run(out).map_err(|error| error.to_string())),
     ("faults", |out| faults::run(out).map_err(|error| error.to_string())),
     ("prediction", |out| prediction::run(out).map_err(|error| error.to_string())),
     ("servers", |out| servers::run(out).map_err(|error| error.to_string())),
 ];
 
 /// The names that [`run`] knows.
-pub(crate) const NAMES: &[&str] = &["faults", "prediction", "servers"];
+pub(crate) const NAMES: &[&str] = &["download-faults", "faults", "prediction", "servers"];
 
 /// Makes these tables, all where none is named, in `out`.
 ///
