@@ -1,5 +1,14 @@
 //! go.mod as the go command leaves it (`commitRequirements` of `cmd/go/internal/modload/init.go`), and what its versions
-//! mean (`fixVersion`).
+//! mean (`fixVersion`). Held against go 1.27.3 and 1.21.13 by `crates/goferry/tests/go_mod`.
+//!
+//! # Where this differs from the go command
+//! - Where go.mod was changed meanwhile in comments or style only, it is still updated, and those changes stay.
+//! - It is replaced by rename where `cache/lock` is held and that keeps owner, mode and links; the go command writes in
+//!   place.
+//! - A go.mod that needs a newer Go than the one that is here is written as that Go would, where GOTOOLCHAIN lets the go
+//!   command switch to it.
+//! - In a workspace go 1.21 takes `v1` for `v1.0.0` and asks nobody; here, and in 1.27, it is what the sources say.
+//! - Versions of `retract` lines are not asked for, nor are the `-gopkgin-` versions of long ago understood.
 
 use std::path::{Path, PathBuf};
 

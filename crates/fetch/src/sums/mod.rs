@@ -53,11 +53,15 @@
 //! always means `mod` (ML:1575). `-modfile` is refused in a workspace.
 //!
 //! # go.mod
-//! Never written in a workspace (ML:2015). Else `go mod download` writes it, before or after the zips as above, when it is
-//! not what the build list makes of it (ML:2028): no `go` line (the toolchain's own version is added, and the indirect
-//! requires that a pruned graph needs); a require twice, or lower than the graph selects (go >= 1.17); a version that is not
-//! canonical or is a branch; a require of an excluded version. A go.mod of go < 1.17 with a require twice stays as it is.
-//! [`Sums`] writes no go.mod: see `download/go_mod.rs`.
+//! Never written in a workspace (ML:2015). Else `go mod download` writes it, before or after the zips as above and always
+//! before go.sum, when it is not what the build list makes of it (ML:2028): no `go` line (the toolchain's own version is
+//! added, and the indirect requires that a pruned graph needs); a require twice, or lower than the graph selects; a
+//! require of an excluded version or of the main module; a `go` line below that of what is required; a `toolchain` line
+//! that says nothing; a version that is not canonical or is a branch. Bad style alone is no reason, nor is the same line
+//! twice below go 1.17. [`Sums`] writes no go.mod: see `download/go_mod.rs`.
+//!
+//! A correction without the graph that the arguments ask for keeps the hashes of the new `require` lines only, but where
+//! a pruned module was required at two versions.
 //!
 //! # Where this differs from the go command
 //! - A hash that the checksum database did not confirm is never written. The go command marks it as used before it asks
