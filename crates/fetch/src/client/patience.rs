@@ -42,13 +42,15 @@ pub struct Patience {
     /// The first failure since the last progress.
     since: Option<Instant>,
     arrived: u64,
+    /// Whether it was taken from a connection that stood still.
+    moved: bool,
 }
 
 impl Patience {
     /// A whole budget.
     #[must_use]
     pub fn new(config: ClientConfig) -> Patience {
-        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0 }
+        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0, moved: false }
     }
 
     /// Whether something failed so far.
@@ -69,11 +71,18 @@ impl Patience {
     /// The rank of the next try: what failed goes before what has not been tried.
     #[must_use]
     pub fn rank(&self, rank: u64) -> u64 {
-        if self.tried() { rank.saturating_add(1 << 48) } else { rank }
+        if self.tried() || self.moved { rank.saturating_add(1 << 48) } else { rank }
     }
 
     /// Judges a failed try of `url`, and gives HTTP/2 up where that was the proof that it does not work.
     pub(crate) fn after(&mut self, trouble: Trouble, url: &str) -> Next {
+        if let Trouble::Net(failure, _) = &trouble
+            && failure.cause == Cause::Slow
+        {
+            // Another connection does it; nothing failed.
+            self.moved = true;
+            return Next::Wait(Duration::ZERO);
+        }
         self.total += 1;
         // Counted from the first failure: before it the request may have waited for its turn.
         let since = *self.since.get_or_insert_with(Instant::now);

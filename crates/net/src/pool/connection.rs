@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, Version, header};
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::monitor;
 use super::response::{Body, Inbound, Response};
@@ -137,6 +137,47 @@ impl Lease {
 
     pub(super) fn fail(&self, cause: Cause, kind: ErrorKind, phase: Phase, text: String) -> Failure {
         Failure { cause, error: NetError::new(phase, kind, Party::Upstream, text), connection: self.number() }
+    }
+}
+
+/// How a request's connection does, beside the others.
+struct Course {
+    back: Back,
+    number: u32,
+    http2: bool,
+}
+
+impl Course {
+    /// After how long without a byte another connection is looked at.
+    fn patience(&self) -> Duration {
+        let inner = self.back.upgrade().filter(|_| self.http2);
+        inner.and_then(|inner| inner.lock().slow()).unwrap_or(Duration::MAX)
+    }
+
+    /// Whether another connection could take the request at once.
+    fn may_move(&self) -> bool {
+        self.http2 && self.back.upgrade().is_some_and(|inner| inner.lock().may_move(self.number))
+    }
+}
+
+impl Lease {
+    fn course(&self) -> Course {
+        let http2 = matches!(self.sender, Handle::Http2(_));
+        Course { back: Back::clone(&self.back), number: self.number(), http2 }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.course().patience()
+    }
+
+    pub(super) fn may_move(&self) -> bool {
+        self.course().may_move()
+    }
+
+    /// A flow that lost its last segments waits for a time-out that doubles; others carry on meanwhile.
+    pub(super) fn moved(&self, after: Duration, phase: Phase) -> Failure {
+        let text = format!("nothing for {:.1} s on a path that loses: on another connection", after.as_secs_f64());
+        self.fail(Cause::Slow, ErrorKind::TimedOut, phase, text)
     }
 }
 
@@ -273,12 +314,24 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
         .map_err(|text| lease.fail(Cause::Protocol, ErrorKind::Other, Phase::Http2, text))?;
     let phase = if http2 { Phase::Http2 } else { Phase::Http1 };
     let bound = ask.head_bound;
-    let answered = match timeout(bound, head(&mut lease, request)).await {
-        Ok(answered) => answered,
-        Err(_) => {
-            let text = format!("no answer within {:.0} s although the connection lives", bound.as_secs_f64());
-            return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
+    let began = Instant::now();
+    let course = lease.course();
+    let mut answer = Box::pin(head(&mut lease, request));
+    let answered = loop {
+        if let Ok(answered) = timeout(course.patience().min(bound), &mut answer).await {
+            break Some(answered);
         }
+        if began.elapsed() >= bound || course.may_move() {
+            break None;
+        }
+    };
+    drop(answer);
+    let Some(answered) = answered else {
+        if began.elapsed() < bound {
+            return Err(lease.moved(began.elapsed(), phase));
+        }
+        let text = format!("no answer within {:.0} s although the connection lives", bound.as_secs_f64());
+        return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
     };
     let (status, headers, inbound) = answered.map_err(|failure| lease.failure(failure))?;
     lease.shared.answered.store(true, Ordering::Relaxed);

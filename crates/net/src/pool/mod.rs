@@ -131,6 +131,9 @@ pub enum Cause {
     Dead,
     /// The connection lives and the answer does not come.
     Silent,
+    /// Nothing came for some round trips on a path that loses, and another connection has room: the request is better
+    /// sent there. Nobody is at fault.
+    Slow,
     /// The peer broke the protocol.
     Protocol,
 }

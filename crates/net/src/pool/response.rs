@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::{GRACE, Lease, http1_failure, http2_failure};
 use super::{Cause, Failure};
@@ -74,41 +74,48 @@ impl Body {
         let Some(lease) = &self.lease else { return Ok(None) };
         let number = self.connection;
         let phase = if matches!(self.inbound, Inbound::Http2(_)) { Phase::Http2 } else { Phase::Http1 };
-        let next = async {
-            match &mut self.inbound {
-                Inbound::Http2(stream) => match stream.data().await {
-                    Some(Ok(data)) => {
-                        // What is taken is written to disk at once: the window opens again right away.
-                        let _ = stream.flow_control().release_capacity(data.len());
-                        Ok(Some(data))
-                    }
-                    Some(Err(error)) if error.is_reset() && !error.is_remote() => {
-                        // This side found the stream at fault, not the connection: most often it was cut off on the
-                        // server's far side, and has another length than announced.
-                        let text = format!("the answer broke off: {error}");
-                        Err(lease.fail(Cause::Lost, ErrorKind::Closed, phase, text))
-                    }
-                    Some(Err(error)) => Err(http2_failure(&error, number)),
-                    None => Ok(None),
-                },
-                Inbound::Http1(body) => loop {
-                    match body.frame().await {
-                        Some(Ok(frame)) => {
-                            if let Ok(data) = frame.into_data() {
-                                break Ok(Some(data));
-                            }
+        let began = Instant::now();
+        let outcome = loop {
+            let patience = lease.patience().min(self.pause);
+            let next = async {
+                match &mut self.inbound {
+                    Inbound::Http2(stream) => match stream.data().await {
+                        Some(Ok(data)) => {
+                            // What is taken is written to disk at once: the window opens again right away.
+                            let _ = stream.flow_control().release_capacity(data.len());
+                            Ok(Some(data))
                         }
-                        Some(Err(error)) => break Err(http1_failure(&error, number)),
-                        None => break Ok(None),
-                    }
-                },
+                        Some(Err(error)) if error.is_reset() && !error.is_remote() => {
+                            // This side found the stream at fault, not the connection: most often it was cut off on the
+                            // server's far side, and has another length than announced.
+                            let text = format!("the answer broke off: {error}");
+                            Err(lease.fail(Cause::Lost, ErrorKind::Closed, phase, text))
+                        }
+                        Some(Err(error)) => Err(http2_failure(&error, number)),
+                        None => Ok(None),
+                    },
+                    Inbound::Http1(body) => loop {
+                        match body.frame().await {
+                            Some(Ok(frame)) => {
+                                if let Ok(data) = frame.into_data() {
+                                    break Ok(Some(data));
+                                }
+                            }
+                            Some(Err(error)) => break Err(http1_failure(&error, number)),
+                            None => break Ok(None),
+                        }
+                    },
+                }
+            };
+            if let Ok(outcome) = timeout(patience, next).await {
+                break outcome;
             }
-        };
-        let outcome = match timeout(self.pause, next).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
+            if began.elapsed() >= self.pause {
                 let text = format!("the answer stopped: nothing for {:.0} s", self.pause.as_secs_f64());
                 return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
+            }
+            if lease.may_move() {
+                return Err(lease.moved(began.elapsed(), phase));
             }
         };
         match outcome {

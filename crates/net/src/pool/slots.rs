@@ -273,7 +273,10 @@ impl Slots {
             }
         };
         let candidates = self.slots.iter().enumerate().filter(|(_, slot)| room(slot));
-        candidates.min_by_key(|(_, slot)| (slot.standby, load(slot))).map(|(index, _)| index)
+        // One whose flow stands still is the last choice.
+        let stall = self.stall();
+        let still = |slot: &Slot| slot.in_flight > 0 && slot.shared.timeline.quiet() >= stall;
+        candidates.min_by_key(|(_, slot)| (slot.standby, still(slot), load(slot))).map(|(index, _)| index)
     }
 
     /// Streams that a connection may have.
@@ -314,6 +317,31 @@ impl Slots {
         let open = wanted.saturating_sub(have) + spare;
         self.dialling += open;
         open
+    }
+
+    /// After how long without a byte a request on a path that loses is better on another connection: what a time-out of
+    /// TCP takes, or some round trips. `None` where there is only one, or nothing was lost.
+    pub(super) fn slow(&self) -> Option<Duration> {
+        (self.growth.is_lossy() && self.usable() > 1).then(|| self.stall())
+    }
+
+    fn stall(&self) -> Duration {
+        (self.round_trip.unwrap_or(Duration::from_millis(50)) * 6)
+            .clamp(Duration::from_millis(300), Duration::from_secs(3))
+    }
+
+    /// Whether a request on this connection could go to another one that carries bytes, and none waits for that.
+    pub(super) fn may_move(&self, number: u32) -> bool {
+        let stall = self.stall();
+        self.slow().is_some()
+            && self.small.is_empty()
+            && self.large.is_empty()
+            && self.slots.iter().any(|slot| {
+                slot.shared.timeline.number() != number
+                    && !slot.draining
+                    && slot.in_flight < self.limit(slot)
+                    && (slot.in_flight == 0 || slot.shared.timeline.quiet() < stall)
+            })
     }
 
     /// Whether a connection has room for a large file and nothing waits.
