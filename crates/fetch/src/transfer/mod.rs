@@ -41,19 +41,25 @@ pub trait Progress: Send + Sync {
 
 /// What a transfer needs beside its URL.
 #[derive(Clone)]
-pub(crate) struct Context {
-    pub(crate) client: Arc<Client>,
-    pub(crate) cache: Arc<ModCache>,
-    pub(crate) splitter: Arc<Splitter>,
-    pub(crate) progress: Arc<dyn Progress>,
+pub struct Context {
+    /// Who asks.
+    pub client: Arc<Client>,
+    /// Where pieces are kept.
+    pub cache: Arc<ModCache>,
+    /// Whom pieces may be given to.
+    pub splitter: Arc<Splitter>,
+    /// Who is told.
+    pub progress: Arc<dyn Progress>,
 }
 
 /// A zip that arrived.
-pub(crate) struct Arrived {
-    pub(crate) zip: Zip,
-    pub(crate) bytes: u64,
+pub struct Arrived {
+    /// The zip, not judged yet.
+    pub zip: Zip,
+    /// Bytes that came over the network for it.
+    pub bytes: u64,
     /// Whether it was put together from more than one answer, so that a wrong hash may be the fault of that.
-    pub(crate) assembled: bool,
+    pub assembled: bool,
 }
 
 /// One zip, as it is asked for again and again.
@@ -95,8 +101,8 @@ impl Job {
         }
     }
 
-    /// So many bytes are here now.
-    fn have(&self, bytes: u64) {
+    /// So many bytes are here now; how many of them are more than ever were.
+    fn have(&self, bytes: u64) -> u64 {
         let new = {
             let mut tally = self.tally();
             tally.have = bytes;
@@ -107,22 +113,38 @@ impl Job {
         if new > 0 {
             self.progress.bytes(new);
         }
+        new
     }
 
-    /// So many more bytes arrived.
-    fn received(&self, bytes: u64) {
+    /// So many more bytes arrived; how many of them had not arrived before.
+    fn received(&self, bytes: u64) -> u64 {
         let have = {
             let mut tally = self.tally();
             tally.received += bytes;
             tally.have + bytes
         };
-        self.have(have);
+        self.have(have)
     }
 }
 
 impl Context {
-    /// Fetches the zip of `module` from `base`. With `afresh` nothing that is on disk is used, and nothing is split.
-    pub(crate) async fn zip(
+    /// Gives connections to `base` that have no work halves of what others are at; ends when dropped.
+    ///
+    /// # Errors
+    /// Where there can be no connection to `base`: see [`Client`]. Else it does not end by itself.
+    pub async fn split(&self, base: &ProxyUrl) -> Result<(), FetchError> {
+        let pool = self.client.pool_of(base)?;
+        self.splitter.run(pool, base).await;
+        Ok(())
+    }
+
+    /// Fetches the zip of `module` from `base` + `rest`. With `afresh` nothing that is on disk is used, nothing is split,
+    /// and nothing is put together without a validator. Of two with different ranks the higher goes first.
+    ///
+    /// # Errors
+    /// Network and status as the server or [`Client`] leave them, [`FailKind::Invalid`] past 500 MiB,
+    /// [`FailKind::Local`] where pieces cannot be kept. What has come by then stays for the next run.
+    pub async fn zip(
         &self,
         module: &ModuleVersion,
         base: &ProxyUrl,

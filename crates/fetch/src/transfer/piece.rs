@@ -24,19 +24,19 @@ pub(super) struct Piece {
     at: AtomicU64,
     end: AtomicU64,
     began: Instant,
+    /// Bytes that had not arrived before.
+    new: AtomicU64,
 }
 
 /// How a piece ended.
 pub(super) enum Ended {
-    /// All its bytes are there.
-    Done,
-    /// The answer ended here, and its length was not known before.
-    AtEnd(u64),
+    /// All its bytes are there, up to this one; it tells the length of the zip where that was not known.
+    Done(u64),
     /// The server does not go on where it broke off: it gives the whole, or nothing that fits.
     Misfit(Option<Box<(Response, Pool)>>),
 }
 
-/// How a piece ended, and how many bytes it brought.
+/// How a piece ended, and how many bytes it brought that had not arrived before.
 pub(super) struct Progressed {
     pub(super) bytes: u64,
     pub(super) ended: Result<Ended, Trouble>,
@@ -50,6 +50,7 @@ impl Piece {
             at: AtomicU64::new(hole.from),
             end: AtomicU64::new(hole.to),
             began: Instant::now(),
+            new: AtomicU64::new(0),
         }
     }
 
@@ -92,7 +93,7 @@ impl Piece {
         given: Option<(Response, Pool)>,
     ) -> Progressed {
         let ended = self.persist(job, kept, &mut writer, given).await;
-        Progressed { bytes: self.at().saturating_sub(self.from), ended }
+        Progressed { bytes: self.new.load(Ordering::Relaxed), ended }
     }
 
     async fn persist(
@@ -107,7 +108,7 @@ impl Piece {
         self.at.store(writer.arrived().end().max(self.at()), Ordering::Relaxed);
         loop {
             if self.at() >= self.end() {
-                return Ok(Ended::Done);
+                return Ok(Ended::Done(self.at()));
             }
             let trouble = match given.take() {
                 Some((response, pool)) => match self.take(job, response, pool, writer, &mut patience).await {
@@ -181,20 +182,18 @@ impl Piece {
                     }
                     writer.write_all(&data).map_err(|error| not_written(&job.url, &error))?;
                     self.at.store(at + count, Ordering::Relaxed);
-                    job.received(count);
-                    patience.progress(count);
+                    let new = job.received(count);
+                    self.new.fetch_add(new, Ordering::Relaxed);
+                    patience.progress(new);
                     if at + count >= end {
                         // Dropping the answer cancels what another piece does.
-                        return Ok(Ended::Done);
+                        return Ok(Ended::Done(at + count));
                     }
                 }
                 Ok(None) => {
                     let (at, end) = (self.at(), self.end());
-                    if end == u64::MAX {
-                        return Ok(Ended::AtEnd(at));
-                    }
-                    if at >= end {
-                        return Ok(Ended::Done);
+                    if end == u64::MAX || at >= end {
+                        return Ok(Ended::Done(at));
                     }
                     let failure = short(&job.url, &response, end - at);
                     return Err(Trouble::Net(failure, Some(pool)));

@@ -156,9 +156,9 @@ impl<'a> Transfer<'a> {
                 None => return Ok(Taken::Misfit(None)),
             }
             self.assembled = true;
-        } else {
+        } else if !matches!(self.held, Held::Nothing) {
             // The server gives the whole: what is held is of no use.
-            self.discard();
+            self.misfit()?;
         }
         if let Some(total) = total {
             if total > MAX_ZIP_FILE {
@@ -207,8 +207,8 @@ impl<'a> Transfer<'a> {
                         return Ok(Taken::Misfit(None));
                     }
                     data.extend_from_slice(&chunk);
-                    self.job.received(chunk.len() as u64);
-                    self.patience.progress(chunk.len() as u64);
+                    let new = self.job.received(chunk.len() as u64);
+                    self.patience.progress(new);
                 }
                 Ok(None) if data.len() as u64 == total => return Ok(Taken::All(Zip::of_bytes(data.freeze()))),
                 Ok(None) => {
@@ -281,8 +281,7 @@ impl<'a> Transfer<'a> {
                 Ok(Progressed { bytes, ended }) => {
                     progressed += bytes;
                     match ended {
-                        Ok(Ended::Done) => continue,
-                        Ok(Ended::AtEnd(position)) => {
+                        Ok(Ended::Done(position)) => {
                             length = length.or(Some(position));
                             continue;
                         }
