@@ -188,7 +188,7 @@ impl Growth {
         let full = self.is_full();
         let more = if losses >= 1 && !full && left > WORTH_LOSSY.max(round_trip * 6.0) {
             // Each flow loses on its own, and each step costs a handshake and a judgement: doubling is too slow.
-            Some((4, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
+            Some((if losses >= 2 { 8 } else { 4 }, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
         } else if tick.streams_exhausted && left > WORTH_LOSSY {
             Some((2, "the server's stream limit is reached and requests wait".to_owned()))
         } else if flat && !full && round_trip > 0.002 && left > WORTH_FLAT {
@@ -225,10 +225,10 @@ impl Growth {
         let Some(trial) = &self.trial else { return Decision::Stay };
         let new: Vec<&Flow> = tick.flows.iter().filter(|flow| !trial.old.contains(&flow.number)).collect();
         let need = (tick.round_trip * 6).max(Duration::from_millis(200));
+        // On a path that loses, some handshakes take a second more: half of the new flows are enough to judge by.
         let flowing = |need: Duration| {
-            !new.is_empty()
-                && tick.dialling == 0
-                && new.iter().all(|flow| flow.draining || flow.flowing.is_some_and(|since| since >= need))
+            let at_work = new.iter().filter(|flow| flow.draining || flow.flowing.is_some_and(|since| since >= need));
+            !new.is_empty() && at_work.count() * 2 >= new.len() + tick.dialling
         };
         let ready = flowing(need) || (flowing(need / 2) && rate >= trial.before * CLEARLY);
         let waited = tick.now.saturating_sub(trial.started);
@@ -245,6 +245,10 @@ impl Growth {
         let low = before < self.best * BELOW_BEST && after >= before * 0.9 && after < self.best * BELOW_BEST;
         let room = low && !self.is_full() && self.losses(tick.now, window * 2) > 0;
         self.trial = None;
+        if !grew && (tick.backlog as f64) < before * WORTH_LOSSY {
+            // There is not enough left to do: the rate says nothing.
+            return Decision::Stay;
+        }
         if !numbers.is_empty() && (grew || room) {
             self.pause = PAUSE;
             self.next_trial = tick.now;
