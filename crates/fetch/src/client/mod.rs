@@ -92,6 +92,8 @@ pub(crate) struct Get {
     /// First byte, and the one after the last.
     pub(crate) range: Option<(u64, Option<u64>)>,
     pub(crate) if_range: Option<String>,
+    /// How often it was moved from a connection that stood still.
+    pub(crate) moves: u32,
 }
 
 /// One try that failed.
@@ -285,6 +287,7 @@ impl Client {
         let mut ask = Ask::new(target, if get.large { Class::Large } else { Class::Small });
         ask.rank = get.rank;
         ask.expect = get.expect;
+        ask.moves = get.moves;
         // A proxy that fetches the module itself first may take long over it.
         ask.head_bound = self.config.timeout.min(Duration::from_secs(if get.large { 90 } else { 60 }));
         ask.pause_bound = self.config.timeout.min(Duration::from_secs(10));
@@ -319,7 +322,7 @@ impl Client {
         }
         let mut patience = Patience::new(self.config);
         loop {
-            let get = Get { rank: patience.rank(rank), ..Get::default() };
+            let get = Get { rank: patience.rank(rank), moves: patience.moves(), ..Get::default() };
             let trouble = match self.open(base, rest, &get).await {
                 Ok((response, pool)) => match response.body.collect(limit).await {
                     Ok(body) => {

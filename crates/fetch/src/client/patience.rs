@@ -42,15 +42,15 @@ pub struct Patience {
     /// The first failure since the last progress.
     since: Option<Instant>,
     arrived: u64,
-    /// Whether it was taken from a connection that stood still.
-    moved: bool,
+    /// How often it was taken from a connection that stood still.
+    moves: u32,
 }
 
 impl Patience {
     /// A whole budget.
     #[must_use]
     pub fn new(config: ClientConfig) -> Patience {
-        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0, moved: false }
+        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0, moves: 0 }
     }
 
     /// Whether something failed so far.
@@ -68,10 +68,16 @@ impl Patience {
         }
     }
 
+    /// How often it was moved from a connection that stood still.
+    #[must_use]
+    pub fn moves(&self) -> u32 {
+        self.moves
+    }
+
     /// The rank of the next try: what failed goes before what has not been tried.
     #[must_use]
     pub fn rank(&self, rank: u64) -> u64 {
-        if self.tried() || self.moved { rank.saturating_add(1 << 48) } else { rank }
+        if self.tried() || self.moves > 0 { rank.saturating_add(1 << 48) } else { rank }
     }
 
     /// Judges a failed try of `url`, and gives HTTP/2 up where that was the proof that it does not work.
@@ -80,7 +86,7 @@ impl Patience {
             && failure.cause == Cause::Slow
         {
             // Another connection does it; nothing failed.
-            self.moved = true;
+            self.moves += 1;
             return Next::Wait(Duration::ZERO);
         }
         self.total += 1;

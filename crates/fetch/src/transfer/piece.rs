@@ -157,6 +157,7 @@ impl Piece {
             expect: known.then(|| end - at),
             range: Some((at, known.then_some(end))),
             if_range: validator(kept),
+            moves: patience.moves(),
         };
         job.client.open(&job.base, &job.rest, &get).await
     }

@@ -136,6 +136,7 @@ impl<'a> Transfer<'a> {
             expect: first.filter(|_| range.is_some()).map(|hole| hole.to - hole.from),
             range,
             if_range: if range.is_some() { self.origin().and_then(validator) } else { None },
+            moves: self.patience.moves(),
         };
         match self.job.client.open(&self.job.base, &self.job.rest, &get).await {
             Ok(given) => Ok(Some(given)),

@@ -69,12 +69,14 @@ pub(super) struct Lease {
     /// Whether an HTTP/1.1 connection ends with this answer.
     closes: bool,
     reusable: Option<Http1>,
+    /// How often the request was moved already.
+    moves: u32,
 }
 
 impl Lease {
     pub(super) fn new(back: Back, shared: Arc<Shared>, sender: LeaseSender, class: Class, expect: u64) -> Lease {
         let left = AtomicU64::new(if class == Class::Large { expect } else { 0 });
-        Lease { back, shared, sender: sender.0, class, left, sent: false, closes: false, reusable: None }
+        Lease { back, shared, sender: sender.0, class, left, sent: false, closes: false, reusable: None, moves: 0 }
     }
 
     fn number(&self) -> u32 {
@@ -140,30 +142,39 @@ impl Lease {
     }
 }
 
+/// So often one request is moved at most, each time after twice as long.
+const MOST_MOVES: u32 = 4;
+
 /// How a request's connection does, beside the others.
 struct Course {
     back: Back,
-    number: u32,
+    shared: Arc<Shared>,
     http2: bool,
+    moves: u32,
 }
 
 impl Course {
     /// After how long without a byte another connection is looked at.
     fn patience(&self) -> Duration {
-        let inner = self.back.upgrade().filter(|_| self.http2);
-        inner.and_then(|inner| inner.lock().slow()).unwrap_or(Duration::MAX)
+        let inner = self.back.upgrade().filter(|_| self.http2 && self.moves < MOST_MOVES);
+        let slow = inner.and_then(|inner| inner.lock().slow());
+        slow.map_or(Duration::MAX, |slow| slow.saturating_mul(1 << self.moves.min(16)))
     }
 
     /// Whether another connection could take the request at once.
     fn may_move(&self) -> bool {
-        self.http2 && self.back.upgrade().is_some_and(|inner| inner.lock().may_move(self.number))
+        // The connection as a whole must stand still: one stream may only be waiting for the others on it.
+        let patience = self.patience();
+        patience < Duration::MAX
+            && self.shared.timeline.quiet() >= patience
+            && self.back.upgrade().is_some_and(|inner| inner.lock().may_move(self.shared.timeline.number()))
     }
 }
 
 impl Lease {
     fn course(&self) -> Course {
         let http2 = matches!(self.sender, Handle::Http2(_));
-        Course { back: Back::clone(&self.back), number: self.number(), http2 }
+        Course { back: Back::clone(&self.back), shared: Arc::clone(&self.shared), http2, moves: self.moves }
     }
 
     pub(super) fn patience(&self) -> Duration {
@@ -315,6 +326,7 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
     let phase = if http2 { Phase::Http2 } else { Phase::Http1 };
     let bound = ask.head_bound;
     let began = Instant::now();
+    lease.moves = ask.moves;
     let course = lease.course();
     let mut answer = Box::pin(head(&mut lease, request));
     let answered = loop {

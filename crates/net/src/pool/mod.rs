@@ -90,6 +90,8 @@ pub struct Ask {
     pub rank: u64,
     /// Bytes that the answer is expected to have, where that is known.
     pub expect: Option<u64>,
+    /// How often it was moved from a connection that stood still ([`Cause::Slow`]).
+    pub moves: u32,
     /// How long the answer's head may take, counted from sending.
     pub head_bound: Duration,
     /// How long the body may pause.
@@ -105,6 +107,7 @@ impl Ask {
             class,
             rank: 0,
             expect: None,
+            moves: 0,
             head_bound: Duration::from_secs(60),
             pause_bound: Duration::from_secs(15),
         }
