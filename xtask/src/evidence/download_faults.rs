@@ -133,14 +133,18 @@ fn did(done: &Downloaded) -> String {
     let gave_up = decisions.iter().find(|text| text.contains("HTTP/1.1 from now on"));
     parts.extend(gave_up.map(|text| plain(text)));
     let others = decisions.len() - usize::from(gave_up.is_some());
-    if others > 0 {
-        parts.push(format!("{others} decisions about more connections"));
+    match others {
+        0 => {}
+        1 => parts.push("1 decision about more connections".to_owned()),
+        others => parts.push(format!("{others} decisions about more connections")),
     }
     if parts.is_empty() { "nothing special".to_owned() } else { parts.join("; ") }
 }
 
 /// Fit for a cell of the table.
 fn plain(text: &str) -> String {
-    let text: String = text.chars().filter(|c| !c.is_control()).take(140).collect();
+    // Libraries put links to their manuals into their errors.
+    let words = text.split_whitespace().filter(|word| !word.starts_with("https://docs."));
+    let text: String = words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(180).collect();
     text.replace('`', "'").replace('|', "/")
 }
