@@ -159,15 +159,24 @@ impl Connector {
     /// # Errors
     /// The phase that failed; a certificate that the roots do not vouch for is an error of [`Phase::Tls`].
     pub async fn connect(&self, http1_only: bool) -> Result<Connected, NetError> {
-        let mut phases = Vec::with_capacity(4);
         let (host, port) = match &self.via {
             Some(via) => (via.host.as_str(), via.port),
             None => (self.origin.host.as_str(), self.origin.port),
         };
         let started = Instant::now();
-        let mut addresses = self.addresses(host, port).await?;
-        phases.push((Phase::Resolve, started.elapsed()));
+        let addresses = self.addresses(host, port).await?;
+        self.connect_to(addresses, http1_only, started.elapsed()).await
+    }
+
+    /// The same to these addresses, found within `resolved`.
+    async fn connect_to(
+        &self,
+        mut addresses: Vec<SocketAddr>,
+        http1_only: bool,
+        resolved: Duration,
+    ) -> Result<Connected, NetError> {
         loop {
+            let mut phases = vec![(Phase::Resolve, resolved)];
             let started = Instant::now();
             let (socket, address) = self.race(&addresses).await.map_err(|error| self.blame(error))?;
             phases.push((Phase::Connect, started.elapsed()));
@@ -182,7 +191,6 @@ impl Connector {
                     if error.kind != ErrorKind::TimedOut || addresses.is_empty() {
                         return Err(error);
                     }
-                    phases.clear();
                 }
             }
         }
@@ -334,4 +342,56 @@ fn harden(socket: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&keepalive);
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn connector(https: bool) -> Connector {
+        let origin = Origin { https, host: "goproxy.example.com".to_owned(), port: 443 };
+        let bounds = Bounds { tls: Duration::from_millis(300), ..Bounds::default() };
+        Connector::new(origin, None, Roots::new(Vec::new()), bounds)
+    }
+
+    /// A port that is free for both families; `None` where there is no IPv6 here.
+    async fn both() -> Option<(TcpListener, TcpListener)> {
+        let six = TcpListener::bind("[::1]:0").await.ok()?;
+        let four = TcpListener::bind(("127.0.0.1", six.local_addr().unwrap().port())).await.ok()?;
+        Some((six, four))
+    }
+
+    #[tokio::test]
+    async fn where_nothing_listens_on_one_family_the_other_is_taken() {
+        let Some((six, four)) = both().await else { return };
+        let addresses = vec![six.local_addr().unwrap(), four.local_addr().unwrap()];
+        let connected = connector(false).connect_to(addresses.clone(), false, Duration::ZERO).await.unwrap();
+        assert_eq!(connected.address, addresses[0], "IPv6 first");
+        drop((six, connected));
+        let connected = connector(false).connect_to(addresses.clone(), false, Duration::ZERO).await.unwrap();
+        assert_eq!((connected.address, connected.http2), (addresses[1], false));
+        let phases: Vec<Phase> = connected.phases.iter().map(|(phase, _)| *phase).collect();
+        assert_eq!(phases, [Phase::Resolve, Phase::Connect]);
+        drop(four);
+        let error = connector(false).connect_to(addresses, false, Duration::ZERO).await.err().unwrap();
+        assert_eq!((error.phase, error.kind), (Phase::Connect, ErrorKind::Refused));
+    }
+
+    #[tokio::test]
+    async fn a_family_that_connects_and_then_says_nothing_is_left_for_the_other() {
+        let Some((six, four)) = both().await else { return };
+        let addresses = vec![six.local_addr().unwrap(), four.local_addr().unwrap()];
+        let answer = tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt as _;
+            four.accept().await.unwrap().0.write_all(b"no TLS at all").await
+        });
+        let began = Instant::now();
+        let error = connector(true).connect_to(addresses, false, Duration::ZERO).await.err().unwrap();
+        // It is the other one's error, after the first one's bound.
+        assert_eq!((error.phase, error.kind), (Phase::Tls, ErrorKind::Protocol), "{}", error.detail);
+        assert!(began.elapsed() >= Duration::from_millis(300) && answer.is_finished());
+        drop(six);
+    }
 }

@@ -1,13 +1,11 @@
-//! Through a forward proxy, and by whichever address answers.
-
-use std::time::{Duration, Instant};
+//! Through a forward proxy.
 
 use goferry_net::connect::{Bounds, Connector, Origin, Via, ViaScheme};
 use goferry_net::pool::{Cause, Pool};
 use goferry_net::tls::Roots;
 use goferry_net::{ErrorKind, Phase};
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::server::{BOTH, Conn, Server, Text};
 use crate::{ask, config, fetch, until};
@@ -78,37 +76,4 @@ async fn plain_http_is_asked_of_the_proxy_itself() {
     let (_, body) = fetch(&pool, &ask("/x?y")).await.unwrap();
     assert_eq!(String::from_utf8(body).unwrap(), format!("http://{}/x?y", server.address));
     assert_eq!(server.accepted(), 0);
-}
-
-#[tokio::test]
-async fn a_name_with_two_families_works_over_the_one_that_answers() {
-    // `localhost` is ::1 and 127.0.0.1 on most machines; on others this shows less.
-    for address in ["127.0.0.1:0", "[::1]:0"] {
-        let Ok(listener) = TcpListener::bind(address).await else { continue };
-        let server = Server::listen(listener, |_, io| Text::new(io).serve()).await;
-        let pool = through(&server, None, "localhost", Bounds::default());
-        match fetch(&pool, &ask("/x")).await {
-            Ok((_, body)) => assert_eq!(body, b"/x"),
-            Err(failure) => assert!(address.starts_with('['), "{failure}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_family_that_connects_and_then_says_nothing_is_left_for_the_other() {
-    let good = Server::tls(BOTH, |_, io| Text::new(io).serve()).await;
-    let Ok(listener) = TcpListener::bind(("::1", good.address.port())).await else { return };
-    let silent = Server::listen(listener, |_, io| async move {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        drop(io);
-    })
-    .await;
-    let bounds = Bounds { tls: Duration::from_millis(400), ..Bounds::default() };
-    let origin = Origin { https: true, host: "localhost".to_owned(), port: good.address.port() };
-    let only = goferry_net::PoolConfig { http1_only: true, ..config() };
-    let pool = Pool::new(Connector::new(origin, None, Roots::new(vec![good.root.clone()]), bounds), only);
-    let began = Instant::now();
-    assert_eq!(fetch(&pool, &ask("/x")).await.unwrap().1, b"/x");
-    assert!(began.elapsed() < Duration::from_secs(3));
-    assert!(silent.accepted() <= 1);
 }
