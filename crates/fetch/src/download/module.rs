@@ -175,8 +175,19 @@ async fn install(
     let (shop, module, source) = (Arc::clone(shop), module.clone(), source.to_owned());
     let runtime = tokio::runtime::Handle::current();
     blocking(move || {
+        background();
         let judge = |hash: DirHash| runtime.block_on(shop.verifier.check(&module, Hashed::Zip, &hash, &source));
         Ok(shop.cache.install(&module, arrived.zip, judge, extract, &shop.unpacker)?.hash)
     })
     .await
+}
+
+/// Lets the threads that receive go before this one, and those that it starts: a connection whose receiver waits for a
+/// core stands still, and what arrived can be unpacked a moment later.
+fn background() {
+    #[cfg(target_os = "linux")]
+    {
+        // On Linux the call without a process is about the calling thread (setpriority(2)). A help, not a need.
+        let _ = rustix::process::setpriority_process(None, 5);
+    }
 }

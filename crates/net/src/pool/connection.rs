@@ -161,13 +161,10 @@ impl Course {
         slow.map_or(Duration::MAX, |slow| slow.saturating_mul(1 << self.moves.min(16)))
     }
 
-    /// Whether another connection could take the request at once.
-    fn may_move(&self) -> bool {
-        // The connection as a whole must stand still: one stream may only be waiting for the others on it.
-        let patience = self.patience();
-        patience < Duration::MAX
-            && self.shared.timeline.quiet() >= patience
-            && self.back.upgrade().is_some_and(|inner| inner.lock().may_move(self.shared.timeline.number()))
+    /// Whether the request, after `patience`, is better on another connection.
+    fn may_move(&self, patience: Duration) -> bool {
+        let inner = self.back.upgrade().filter(|_| patience < Duration::MAX);
+        inner.is_some_and(|inner| inner.lock().may_move(self.shared.timeline.number(), patience))
     }
 }
 
@@ -181,13 +178,13 @@ impl Lease {
         self.course().patience()
     }
 
-    pub(super) fn may_move(&self) -> bool {
-        self.course().may_move()
+    pub(super) fn may_move(&self, patience: Duration) -> bool {
+        self.course().may_move(patience)
     }
 
     /// A flow that lost its last segments waits for a time-out that doubles; others carry on meanwhile.
-    pub(super) fn moved(&self, after: Duration, phase: Phase) -> Failure {
-        let text = format!("nothing for {:.1} s on a path that loses: on another connection", after.as_secs_f64());
+    pub(super) fn moved(&self, phase: Phase) -> Failure {
+        let text = "slow on a path that loses: on another connection".to_owned();
         self.fail(Cause::Slow, ErrorKind::TimedOut, phase, text)
     }
 }
@@ -330,17 +327,18 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
     let course = lease.course();
     let mut answer = Box::pin(head(&mut lease, request));
     let answered = loop {
-        if let Ok(answered) = timeout(course.patience().min(bound), &mut answer).await {
+        let patience = course.patience();
+        if let Ok(answered) = timeout(patience.min(bound), &mut answer).await {
             break Some(answered);
         }
-        if began.elapsed() >= bound || course.may_move() {
+        if began.elapsed() >= bound || course.may_move(patience) {
             break None;
         }
     };
     drop(answer);
     let Some(answered) = answered else {
         if began.elapsed() < bound {
-            return Err(lease.moved(began.elapsed(), phase));
+            return Err(lease.moved(phase));
         }
         let text = format!("no answer within {:.0} s although the connection lives", bound.as_secs_f64());
         return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));

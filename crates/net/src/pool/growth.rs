@@ -188,7 +188,10 @@ impl Growth {
         let full = self.is_full();
         let more = if losses >= 1 && !full && left > WORTH_LOSSY.max(round_trip * 6.0) {
             // Each flow loses on its own, and each step costs a handshake and a judgement: doubling is too slow.
-            Some((if losses >= 2 { 8 } else { 4 }, format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64())))
+            Some((
+                if losses >= 2 { 8 } else { 4 },
+                format!("{losses} losses within {:.1} s", (window * 2).as_secs_f64()),
+            ))
         } else if tick.streams_exhausted && left > WORTH_LOSSY {
             Some((2, "the server's stream limit is reached and requests wait".to_owned()))
         } else if flat && !full && round_trip > 0.002 && left > WORTH_FLAT {

@@ -45,12 +45,14 @@ pub struct Body {
     pause: Duration,
     left: Option<u64>,
     connection: u32,
+    /// When it was last considered to ask another connection for the rest.
+    looked: Instant,
 }
 
 impl Body {
     pub(super) fn new(inbound: Inbound, lease: Lease, pause: Duration, length: Option<u64>) -> Body {
         let connection = lease.shared.timeline.number();
-        Body { inbound, lease: Some(lease), pause, left: length, connection }
+        Body { inbound, lease: Some(lease), pause, left: length, connection, looked: Instant::now() }
     }
 
     /// The connection's number.
@@ -76,7 +78,13 @@ impl Body {
         let phase = if matches!(self.inbound, Inbound::Http2(_)) { Phase::Http2 } else { Phase::Http1 };
         let began = Instant::now();
         let outcome = loop {
-            let patience = lease.patience().min(self.pause);
+            let patience = lease.patience();
+            if self.looked.elapsed() >= patience {
+                self.looked = Instant::now();
+                if lease.may_move(patience) {
+                    return Err(lease.moved(phase));
+                }
+            }
             let next = async {
                 match &mut self.inbound {
                     Inbound::Http2(stream) => match stream.data().await {
@@ -107,15 +115,13 @@ impl Body {
                     },
                 }
             };
-            if let Ok(outcome) = timeout(patience, next).await {
+            let look = patience.saturating_sub(self.looked.elapsed()).max(Duration::from_millis(1));
+            if let Ok(outcome) = timeout(look.min(self.pause), next).await {
                 break outcome;
             }
             if began.elapsed() >= self.pause {
                 let text = format!("the answer stopped: nothing for {:.0} s", self.pause.as_secs_f64());
                 return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
-            }
-            if lease.may_move() {
-                return Err(lease.moved(began.elapsed(), phase));
             }
         };
         match outcome {

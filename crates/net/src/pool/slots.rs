@@ -24,6 +24,9 @@ const FLOOR: u64 = 256 << 10;
 /// The same where several connections share the work.
 const FLOOR_SHARED: u64 = 96 << 10;
 const CEILING: u64 = 64 << 20;
+/// A connection with more work than this, in seconds at its own rate, and than four round trips, may give some to one
+/// without any.
+const SLOW_WORK: f64 = 0.1;
 /// Decisions and ended connections that are remembered.
 const KEPT: usize = 64;
 /// Pauses after a connection could not be opened while others serve: the first, and the longest.
@@ -94,6 +97,8 @@ pub(super) struct Slot {
     standby: bool,
     last_bytes: u64,
     last_rate: f64,
+    /// The same, smoothed over some ten ticks.
+    mean_rate: f64,
     last_tick: Duration,
     idle_since: Option<Duration>,
     pub(super) abort: Option<tokio::task::AbortHandle>,
@@ -331,18 +336,23 @@ impl Slots {
             .clamp(Duration::from_millis(200), Duration::from_secs(3))
     }
 
-    /// Whether a request on this connection could go to another one that carries bytes, and none waits for that.
-    pub(super) fn may_move(&self, number: u32) -> bool {
-        let stall = self.stall();
-        self.slow().is_some()
-            && self.small.is_empty()
-            && self.large.is_empty()
-            && self.slots.iter().any(|slot| {
-                slot.shared.timeline.number() != number
-                    && !slot.draining
-                    && slot.in_flight < self.limit(slot)
-                    && (slot.in_flight == 0 || slot.shared.timeline.quiet() < stall)
-            })
+    /// Whether a request that has been on this connection for `patience` is better on another: its flow stands still and
+    /// others move, or has much to do yet and others have nothing.
+    pub(super) fn may_move(&self, number: u32, patience: Duration) -> bool {
+        let Some(own) = self.slots.iter().find(|slot| slot.shared.timeline.number() == number) else { return false };
+        if self.slow().is_none() || !self.small.is_empty() || !self.large.is_empty() || self.growth.is_full() {
+            return false;
+        }
+        let others = || {
+            let others = self.slots.iter().filter(|slot| slot.shared.timeline.number() != number);
+            others.filter(|slot| !slot.draining && !slot.standby && slot.in_flight < self.limit(slot))
+        };
+        if own.shared.timeline.quiet() >= patience {
+            return others().any(|slot| slot.in_flight == 0 || slot.shared.timeline.quiet() < patience);
+        }
+        let left = own.shared.outstanding.load(Ordering::Relaxed) as f64 / own.mean_rate.max(1.0);
+        let round_trips = self.round_trip.unwrap_or_default().as_secs_f64() * 4.0;
+        left > round_trips.max(SLOW_WORK) && others().any(|slot| slot.in_flight == 0)
     }
 
     /// Whether a connection has room for a large file and nothing waits.
@@ -372,15 +382,18 @@ impl Slots {
         }
         let round_trip = self.round_trip.unwrap_or(Duration::from_millis(50)).max(Duration::from_micros(200));
         let mut flows = Vec::with_capacity(self.slots.len());
+        let shared_loss = self.growth.is_lossy() && self.usable() > 1;
         for slot in &mut self.slots {
             let timeline = &slot.shared.timeline;
             let bytes = timeline.bytes_in();
             let seconds = now.saturating_sub(slot.last_tick).as_secs_f64();
             if seconds > 0.0 {
                 let rate = (bytes - slot.last_bytes) as f64 / seconds;
-                // What the next round trips bring, so that the sender never runs dry: more while its window doubles.
-                let grows = rate > slot.last_rate * 1.25;
+                // What the next round trips bring, so that the sender never runs dry: more while its window doubles. On a
+                // path that loses the next loss is near, and what was given to one flow is lost to the others.
+                let grows = rate > slot.last_rate * 1.25 && !shared_loss;
                 slot.last_rate = rate;
+                slot.mean_rate += (rate - slot.mean_rate) * 0.2;
                 let room = (rate * round_trip.as_secs_f64() * if grows { 8.0 } else { 3.0 }) as u64;
                 let old = slot.shared.room.load(Ordering::Relaxed);
                 slot.shared.room.store(room.max(old - old / 4).min(CEILING), Ordering::Relaxed);

@@ -31,6 +31,7 @@ impl Slots {
             standby,
             last_bytes: 0,
             last_rate: 0.0,
+            mean_rate: 0.0,
             last_tick: now,
             idle_since: Some(now),
             abort: None,
