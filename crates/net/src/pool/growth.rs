@@ -98,6 +98,7 @@ pub struct Growth {
     pause: Duration,
     lossy: bool,
     full_until: Duration,
+    queueing_until: Duration,
     now: Duration,
 }
 
@@ -124,6 +125,7 @@ impl Growth {
             pause: PAUSE,
             lossy: false,
             full_until: Duration::ZERO,
+            queueing_until: Duration::ZERO,
             now: Duration::ZERO,
         }
     }
@@ -132,6 +134,12 @@ impl Growth {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.now < self.full_until
+    }
+
+    /// Whether a queue stands on the path right now: those that are open fill it.
+    #[must_use]
+    pub fn is_queueing(&self) -> bool {
+        self.now < self.queueing_until
     }
 
     /// Bytes a second over the `window` that ended at `now`.
@@ -164,6 +172,7 @@ impl Growth {
         self.take(tick);
         self.now = tick.now;
         if tick.is_queueing() {
+            self.queueing_until = tick.now + tick.round_trip * 2;
             self.full_until = tick.now + (tick.round_trip * FULL_FOR).max(Duration::from_millis(200));
         }
         let window = (tick.round_trip * 4).max(Duration::from_millis(120));

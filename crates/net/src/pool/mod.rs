@@ -282,10 +282,10 @@ impl Pool {
         self.connections() > 1
     }
 
-    /// Whether the path is full, so that sharing the work among connections differently brings nothing.
+    /// Whether the path is full right now, so that sharing the work among connections differently brings nothing.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.lock().growth.is_full()
+        self.0.lock().growth.is_queueing()
     }
 
     /// Bytes a second over the last round trips, all connections together.

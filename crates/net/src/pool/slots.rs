@@ -402,6 +402,8 @@ impl Slots {
             let first = timeline.first_read();
             let tcp = timeline.read_tcp();
             let present = tcp.map_or(0, |info| info.rcv_rtt_us);
+            // What the kernel knew of the path when the last byte came is not the path's present.
+            let present = if timeline.quiet() > round_trip * 2 { 0 } else { present };
             flows.push(Flow {
                 number: timeline.number(),
                 bytes,
