@@ -42,6 +42,8 @@ pub struct Patience {
     /// The first failure since the last progress.
     since: Option<Instant>,
     arrived: u64,
+    /// Failed attempts to open a connection.
+    dials: u32,
     /// How often it was taken from a connection that stood still.
     moves: u32,
 }
@@ -50,7 +52,18 @@ impl Patience {
     /// A whole budget.
     #[must_use]
     pub fn new(config: ClientConfig) -> Patience {
-        Patience { config, tries: 0, free: 0, busy: 0, over_http2: 0, total: 0, since: None, arrived: 0, moves: 0 }
+        Patience {
+            config,
+            tries: 0,
+            free: 0,
+            busy: 0,
+            over_http2: 0,
+            total: 0,
+            since: None,
+            arrived: 0,
+            moves: 0,
+            dials: 0,
+        }
     }
 
     /// Whether something failed so far.
@@ -122,7 +135,11 @@ impl Patience {
                     return Next::Wait(if self.free < 3 { Duration::ZERO } else { pause(self.free - 2) });
                 }
                 self.tries += 1;
-                if self.tries > self.config.retries || late || is_hopeless(&failure) {
+                if failure.cause == Cause::Dial {
+                    self.dials += 1;
+                }
+                let unreachable = self.dials > most_dials(&failure);
+                if unreachable || self.tries > self.config.retries || late || is_hopeless(&failure) {
                     return Next::GiveUp(given_up(&failure, url, self.total));
                 }
                 // The first time at once: most often it was the connection, and a new one is fine.
@@ -178,6 +195,11 @@ fn is_free(cause: &Cause) -> bool {
 /// Alerts that come after the client's side of the handshake (RFC 8446 section 4.4.2.4) and will come again.
 const REFUSALS: [&str; 4] =
     ["alert: CertificateRequired", "alert: HandshakeFailure", "alert: AccessDenied", "alert: UnknownCa"];
+
+/// A server that restarts is back within seconds; one that is not there is not.
+fn most_dials(failure: &Failure) -> u32 {
+    if failure.error.kind == goferry_net::ErrorKind::TimedOut { 1 } else { 4 }
+}
 
 /// What no second try can mend: settings and certificates, not networks.
 fn is_hopeless(failure: &Failure) -> bool {

@@ -24,6 +24,8 @@ const FULL_FOR: u32 = 12;
 const WORTH_LOSSY: f64 = 0.35;
 /// The same where nothing but a flat rate speaks for a trial.
 const WORTH_FLAT: f64 = 2.0;
+/// Below this many bytes a second it is not the flow that is waited for.
+const LEAST_RATE: f64 = 20_000.0;
 /// First pause after a trial that failed; it doubles with each.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -62,11 +64,10 @@ pub struct Tick {
 }
 
 impl Tick {
-    /// Whether every flow's present round trip is well above the least one.
+    /// Whether a flow's present round trip is well above the least one: they share the queue.
     fn is_queueing(&self) -> bool {
         let limit = self.round_trip.mul_f64(QUEUEING) + Duration::from_millis(2);
-        let mut known = self.flows.iter().filter_map(|flow| flow.present_round_trip).peekable();
-        known.peek().is_some() && known.all(|present| present > limit)
+        self.flows.iter().filter_map(|flow| flow.present_round_trip).any(|present| present > limit)
     }
 }
 
@@ -192,7 +193,7 @@ impl Growth {
         let left = tick.backlog as f64 / rate.max(1.0);
         let round_trip = tick.round_trip.as_secs_f64();
         let before = self.rate(tick.now - window.min(tick.now), window);
-        let flat = before.is_some_and(|before| rate <= before * 1.1);
+        let flat = rate >= LEAST_RATE && before.is_some_and(|before| rate <= before * 1.1);
         // Where a queue stands on the path, the path is full: its losses and its flat rate are its own.
         let full = self.is_full();
         let more = if losses >= 1 && !full && left > WORTH_LOSSY.max(round_trip * 6.0) {
