@@ -7,7 +7,7 @@
 //! Lines are interpreted as they are read, so that a large file costs the memory of what it says and no tree. Paths are
 //! strings: a main or replaced module may have a path that no proxy could serve.
 //!
-//! [`update`] changes a go.mod, and [`format`] formats one. For that there is a tree, which keeps comments and order:
+//! [`update`] changes a go.mod, and [`format()`] formats one. For that there is a tree, which keeps comments and order:
 //!
 //! ```text
 //! bytes → lex → tree ← edit, require, sort; tree → print → bytes
