@@ -6,7 +6,7 @@ mod patience;
 mod redirect;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -106,11 +106,13 @@ pub(crate) enum Trouble {
     Final(FetchError),
 }
 
+type LazyRoots = LazyLock<Roots, Box<dyn FnOnce() -> Roots + Send>>;
+
 /// The HTTP client. Used within a tokio runtime.
 pub struct Client {
     pools: Mutex<BTreeMap<Origin, Pool>>,
     proxies: ProxySettings,
-    roots: Roots,
+    roots: LazyRoots,
     authorize: Arc<dyn Authorize>,
     config: ClientConfig,
     healed: std::sync::atomic::AtomicU64,
@@ -120,7 +122,20 @@ impl Client {
     /// A client that goes through `proxies`, trusts `roots` and authenticates by `authorize`.
     #[must_use]
     pub fn new(proxies: ProxySettings, roots: Roots, authorize: Arc<dyn Authorize>, config: ClientConfig) -> Client {
+        Client::trusting(proxies, move || roots, authorize, config)
+    }
+
+    /// The same with roots that are loaded when the first connection is opened: reading a few hundred certificates takes
+    /// longer than everything that needs no connection.
+    #[must_use]
+    pub fn trusting(
+        proxies: ProxySettings,
+        load: impl FnOnce() -> Roots + Send + 'static,
+        authorize: Arc<dyn Authorize>,
+        config: ClientConfig,
+    ) -> Client {
         let pools = Mutex::new(BTreeMap::new());
+        let roots = LazyRoots::new(Box::new(load));
         Client { pools, proxies, roots, authorize, config, healed: std::sync::atomic::AtomicU64::new(0) }
     }
 
@@ -176,7 +191,7 @@ impl Client {
             return Ok(pool.clone());
         }
         let via = self.via(origin)?;
-        let connector = Connector::new(origin.clone(), via, self.roots.clone(), Bounds::default());
+        let connector = Connector::new(origin.clone(), via, Roots::clone(&self.roots), Bounds::default());
         let config = PoolConfig {
             max_connections: self.config.connections.max(1),
             http1_only: self.config.http1_only,

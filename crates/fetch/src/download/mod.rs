@@ -348,9 +348,11 @@ impl Downloader {
             if url.scheme() == goferry_module::Scheme::File {
                 continue;
             }
-            let Ok(pool) = self.shop.sources.client().pool_of(url) else { continue };
-            let (splitter, url) = (Arc::clone(&self.shop.splitter), url.clone());
-            running.spawn(async move { splitter.run(pool, &url).await });
+            let (shop, url) = (Arc::clone(&self.shop), url.clone());
+            running.spawn(async move {
+                // Where there can be no connection the downloads say so.
+                let _ = shop.splitter.run(shop.sources.client(), &url).await;
+            });
         }
         running
     }

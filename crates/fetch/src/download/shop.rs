@@ -75,14 +75,17 @@ impl Shop {
         let cache = ModCache::open(root, writable).waiting(Duration::from_secs(600), move |text| told.note(text));
         let cache = Arc::new(cache);
         let minor = env.go.as_ref().and_then(goferry_env::GoCommand::minor).unwrap_or(27);
-        let trusted = goferry_env::roots::load(inputs, minor);
-        for problem in trusted.problems.iter().filter(|problem| problem.named_by_user) {
-            setup.reporter.note(&format!("{}: {}", problem.path.display(), problem.what));
-        }
-        let roots = Roots::new(trusted.der);
+        let (for_roots, told) = ((*inputs).clone(), Arc::clone(&setup.reporter));
+        let load = move || {
+            let trusted = goferry_env::roots::load(&for_roots, minor);
+            for problem in trusted.problems.iter().filter(|problem| problem.named_by_user) {
+                told.note(&format!("{}: {}", problem.path.display(), problem.what));
+            }
+            Roots::new(trusted.der)
+        };
         let credentials = Credentials::of(inputs, env)?;
         let proxies = ProxySettings::from_inputs(inputs);
-        let client = Arc::new(Client::new(proxies, roots, Arc::new(credentials), setup.client));
+        let client = Arc::new(Client::trusting(proxies, load, Arc::new(credentials), setup.client));
         let direct = direct(env, root);
         let no_proxy = env.value("GONOPROXY").to_owned();
         let sources =

@@ -133,9 +133,7 @@ impl Context {
     /// # Errors
     /// Where there can be no connection to `base`: see [`Client`]. Else it does not end by itself.
     pub async fn split(&self, base: &ProxyUrl) -> Result<(), FetchError> {
-        let pool = self.client.pool_of(base)?;
-        self.splitter.run(pool, base).await;
-        Ok(())
+        self.splitter.run(&self.client, base).await
     }
 
     /// Fetches the zip of `module` from `base` + `rest`. With `afresh` nothing that is on disk is used, nothing is split,

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use goferry_module::ProxyUrl;
-use goferry_net::Pool;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::piece::Piece;
+use crate::client::Client;
+use crate::error::FetchError;
 
 /// A piece with less left is not worth a request of its own.
 const LEAST: u64 = 384 << 10;
@@ -19,6 +20,8 @@ const SOON: Duration = Duration::from_millis(900);
 #[derive(Debug, Default)]
 pub struct Splitter {
     transfers: Mutex<Vec<Weak<Inner>>>,
+    /// Signalled when there is a first transfer.
+    begun: Notify,
 }
 
 /// A transfer that may give pieces away, as long as this lives.
@@ -43,11 +46,24 @@ impl Splitter {
         let (sender, receiver) = mpsc::unbounded_channel();
         *transfer.0.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         self.transfers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&transfer.0));
+        self.begun.notify_one();
         receiver
     }
 
+    /// Resolves when there is a transfer that could be split.
+    async fn begun(&self) {
+        self.begun.notified().await;
+        // For whoever waits for the same.
+        self.begun.notify_one();
+    }
+
     /// Splits what comes from `base` whenever its pool has connections without work; ends when dropped.
-    pub(crate) async fn run(&self, pool: Pool, base: &ProxyUrl) {
+    ///
+    /// # Errors
+    /// Where there can be no connection to `base`. Else it does not end by itself.
+    pub(crate) async fn run(&self, client: &Client, base: &ProxyUrl) -> Result<(), FetchError> {
+        self.begun().await;
+        let pool = client.pool_of(base)?;
         let name = base.to_string();
         loop {
             pool.idle().await;
