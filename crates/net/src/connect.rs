@@ -81,11 +81,16 @@ impl Via {
     /// The value of `Proxy-Authorization`: Basic (RFC 7617).
     #[must_use]
     pub fn authorization(&self) -> Option<String> {
-        use base64::Engine as _;
         let (user, password) = self.credentials.as_ref()?;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        Some(format!("Basic {encoded}"))
+        Some(basic(user, password))
     }
+}
+
+/// User and password as HTTP's Basic scheme writes them (RFC 7617).
+#[must_use]
+pub fn basic(user: &str, password: &str) -> String {
+    use base64::Engine as _;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Bounds of the phases.

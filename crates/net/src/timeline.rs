@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use goferry_wire::h2::{Frame, FrameKind, FrameTap, TapEvent};
+use goferry_wire::h2::{Frame, FrameTap, TapEvent};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -103,7 +103,6 @@ pub struct Timeline {
     requests: AtomicU64,
     resets: AtomicU64,
     retries: AtomicU64,
-    window_updates: AtomicU64,
     settings_seen: AtomicU64,
     max_streams: AtomicU32,
     out_of_order: AtomicU32,
@@ -172,7 +171,6 @@ impl Timeline {
             requests: AtomicU64::new(0),
             resets: AtomicU64::new(0),
             retries: AtomicU64::new(0),
-            window_updates: AtomicU64::new(0),
             settings_seen: AtomicU64::new(0),
             max_streams: AtomicU32::new(u32::MAX),
             out_of_order: AtomicU32::new(0),
@@ -349,7 +347,7 @@ impl Timeline {
     }
 
     fn frame(&self, event: TapEvent) {
-        let TapEvent::Frame { header, frame, .. } = event else { return };
+        let TapEvent::Frame { frame, .. } = event else { return };
         self.frames_in.fetch_add(1, Ordering::Relaxed);
         match frame {
             Some(Frame::Settings { ack: false, settings }) => {
@@ -369,9 +367,6 @@ impl Timeline {
             Some(Frame::RstStream { stream_id, code }) => {
                 self.resets.fetch_add(1, Ordering::Relaxed);
                 self.note(Event::Reset { stream_id, code: code.to_string() });
-            }
-            _ if header.kind == FrameKind::WindowUpdate => {
-                self.window_updates.fetch_add(1, Ordering::Relaxed);
             }
             _ => {}
         }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use goferry_env::http_proxy::{ProxyChoice, ProxyDecision};
 use goferry_env::url::Url;
 use goferry_module::{GoSum, ProxyUrl, Scheme};
+use goferry_net::connect::basic;
 use goferry_net::exchange::{Exchange, Outcome};
 use goferry_net::tls::{GO_ALPN, Roots, TlsClient};
 
@@ -114,12 +115,6 @@ fn authorization(around: &Surroundings, url: &ProxyUrl) -> Option<String> {
         None => return None,
     };
     Some(basic(&user, &password))
-}
-
-/// User and password as HTTP's Basic scheme writes them (RFC 7617).
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Probes one path after another. The observations of `targets[i]` have the path `i`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use goferry_env::http_proxy::ProxyScheme;
+use goferry_net::connect::basic;
 use goferry_net::dial::dial;
 use goferry_net::io::{BoxStream, Tap, Tapped};
 use goferry_net::resolve::{Family, resolve};
@@ -15,7 +16,7 @@ use goferry_wire::tls::RecordTap;
 
 use crate::observation::{Fact, Http, Peer};
 
-use super::{Prober, basic};
+use super::Prober;
 
 const RESOLVE_BOUND: Duration = Duration::from_millis(4_500);
 const CONNECT_BOUND: Duration = Duration::from_millis(2_500);

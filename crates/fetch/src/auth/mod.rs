@@ -37,8 +37,6 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use goferry_env::auth::{GoAuth, Netrc, parse_goauth, split_command};
 use goferry_env::{Environment, Inputs};
 use goferry_module::ProxyUrl;
@@ -352,9 +350,9 @@ fn in_url(url: &str) -> Option<(String, String)> {
     Some(basic(user, password.unwrap_or_default()))
 }
 
-/// RFC 7617.
+/// The header field of Basic credentials.
 fn basic(user: &str, password: &str) -> (String, String) {
-    ("Authorization".to_owned(), format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    ("Authorization".to_owned(), goferry_net::connect::basic(user, password))
 }
 
 impl fmt::Debug for Credentials {

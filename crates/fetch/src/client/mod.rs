@@ -13,7 +13,7 @@ use bytes::Bytes;
 use goferry_env::http_proxy::{ProxyDecision, ProxyScheme, ProxySettings};
 use goferry_env::url::Url;
 use goferry_module::{ProxyUrl, Scheme};
-use goferry_net::connect::{Bounds, Via, ViaScheme};
+use goferry_net::connect::{Bounds, Via, ViaScheme, basic};
 use goferry_net::pool::{Ask, Class, Failure, Response, Summary};
 use goferry_net::timeline::Snapshot;
 use goferry_net::tls::Roots;
@@ -399,9 +399,4 @@ fn refusal(response: &Response) -> Refusal {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
     Refusal { status: response.status, headers }
-}
-
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }

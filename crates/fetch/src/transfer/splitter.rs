@@ -67,7 +67,7 @@ impl Splitter {
         let name = base.to_string();
         loop {
             pool.idle().await;
-            if pool.is_spread() && !pool.is_full() && self.split(&name) {
+            if pool.is_spread() && !pool.is_queueing() && self.split(&name) {
                 // The new piece's request takes its place in the pool first.
                 tokio::time::sleep(Duration::from_millis(5)).await;
             } else {

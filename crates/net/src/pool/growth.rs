@@ -159,15 +159,6 @@ impl Growth {
         recent.windows(2).filter(|pair| pair[1] > pair[0]).count()
     }
 
-    /// Bytes a second at present, over four round trips.
-    #[must_use]
-    pub fn present_rate(&self) -> Option<f64> {
-        let (now, ..) = self.past.last()?;
-        let (first, bytes, _) = &self.past[self.past.len().saturating_sub(8)];
-        let seconds = (*now - *first).as_secs_f64();
-        (seconds > 0.0).then(|| (self.bytes - bytes) as f64 / seconds)
-    }
-
     /// Judges one tick. Ticks come about once a round trip, and at least every 100 ms.
     pub fn tick(&mut self, tick: &Tick) -> Decision {
         self.take(tick);

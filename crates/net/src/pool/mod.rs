@@ -284,14 +284,8 @@ impl Pool {
 
     /// Whether the path is full right now, so that sharing the work among connections differently brings nothing.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub fn is_queueing(&self) -> bool {
         self.0.lock().growth.is_queueing()
-    }
-
-    /// Bytes a second over the last round trips, all connections together.
-    #[must_use]
-    pub fn present_rate(&self) -> Option<f64> {
-        self.0.lock().growth.present_rate()
     }
 
     /// From now on HTTP/1.1 only; the text says what proved that HTTP/2 does not work here. Connections of HTTP/2
