@@ -24,11 +24,12 @@ mod tiles;
 mod timeline;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use goferry_module::sumdb::tlog::stored_hash_index;
-use goferry_module::sumdb::{Database, Lookup, TilePlan, lookup, tile};
+use goferry_module::sumdb::{Database, Lookup, Tile, TilePlan, lookup, tile};
 use goferry_module::{DirHash, ModuleVersion, ProxyList};
 use goferry_net::Party;
 use tokio::sync::OnceCell;
@@ -41,9 +42,21 @@ use crate::error::{FailKind, FetchError};
 use crate::memo::Memo;
 use crate::web::Web;
 
+/// How many look-ups a lasting client does before it forgets what it has in memory: see [`Tiles`].
+const LOOKUPS: u64 = 4096;
+
 /// A checksum database, asked through module proxies or itself.
 pub struct SumDbClient {
     name: String,
+    make: Box<dyn Fn() -> Log + Send + Sync>,
+    log: Mutex<Arc<Log>>,
+    lasting: bool,
+}
+
+/// What is known of the log.
+struct Log {
+    name: String,
+    asked: AtomicU64,
     disk: Arc<Disk>,
     remote: Arc<Remote>,
     tiles: Arc<Tiles>,
@@ -74,12 +87,31 @@ impl SumDbClient {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "the client is made once, of things that nobody else needs")]
     pub fn new(db: Database, proxies: ProxyList, web: Arc<dyn Web>, cache_dir: PathBuf, config_dir: PathBuf) -> Self {
-        let disk = Arc::new(Disk::new(&db.name, &cache_dir, &config_dir));
-        let remote = Arc::new(Remote::new(&db, proxies, web));
-        let tiles = Arc::new(Tiles::new(disk.clone(), remote.clone()));
-        let timeline = Timeline::new(db.verifier(), disk.clone(), tiles.clone());
-        let (ready, records) = (OnceCell::new(), Memo::default());
-        Self { name: db.name, disk, remote, tiles, timeline, ready, records }
+        let name = db.name.clone();
+        let make = Box::new(move || {
+            let disk = Arc::new(Disk::new(&db.name, &cache_dir, &config_dir));
+            let remote = Arc::new(Remote::new(&db, proxies.clone(), Arc::clone(&web)));
+            let tiles = Arc::new(Tiles::new(disk.clone(), remote.clone()));
+            let timeline = Timeline::new(db.verifier(), disk.clone(), tiles.clone());
+            let (ready, records) = (OnceCell::new(), Memo::default());
+            Log { name: db.name.clone(), asked: AtomicU64::new(0), disk, remote, tiles, timeline, ready, records }
+        });
+        let log = Mutex::new(Arc::new(make()));
+        Self { name, make, log, lasting: false }
+    }
+
+    /// For a process that lives long: an error is forgotten once it was told, and memory is bounded. What the log was
+    /// seen to be stays on disk.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.lasting = true;
+        self
+    }
+
+    /// The name of the database.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The verified go.sum lines of a module at a version: those of its zip and of its go.mod.
@@ -96,8 +128,75 @@ impl SumDbClient {
     ///   not go on to the next proxy then.
     /// - [`FailKind::Network`] and others as [`Web`] reports them, [`FailKind::Local`] for the `latest` file.
     ///
-    /// An error stays: a second look-up of the same module fails in the same way without a request.
+    /// An error stays: a second look-up of the same module fails in the same way without a request, except
+    /// [`SumDbClient::lasting`].
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
+        let log = self.log();
+        let outcome = log.lookup(module).await;
+        self.renew(&log, outcome.is_err());
+        outcome
+    }
+
+    /// The answer to `/lookup/` that [`SumDbClient::lookup`] verified, as the database sent it.
+    ///
+    /// # Errors
+    /// As [`SumDbClient::lookup`], and [`FailKind::Local`] where it could not be kept.
+    pub async fn record(&self, module: &ModuleVersion) -> Result<Bytes, FetchError> {
+        self.lookup(module).await?;
+        let log = self.log();
+        let path = lookup_path(module);
+        log.disk.read_cache(&path, lookup::MAX_SIZE).await.ok_or_else(|| {
+            let file = log.disk.cached(&path);
+            FetchError::new(FailKind::Local(None), Party::Client, format!("{} could not be kept", file.display()))
+        })
+    }
+
+    /// A tile, verified against the latest tree head where that has the whole of it, and kept then; else as the server
+    /// gives it.
+    ///
+    /// # Errors
+    /// As [`SumDbClient::lookup`].
+    pub async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
+        let log = self.log();
+        let outcome = log.tile(tile).await;
+        self.renew(&log, outcome.is_err());
+        outcome
+    }
+
+    /// The latest tree head as the server signs it.
+    ///
+    /// # Errors
+    /// As [`SumDbClient::lookup`].
+    pub async fn latest(&self) -> Result<Bytes, FetchError> {
+        let log = self.log();
+        let outcome = async {
+            let note = log.remote.get("/latest", goferry_module::sumdb::note::MAX_SIZE).await?;
+            log.timeline.open(&note, &Origin::Server)?;
+            Ok(note)
+        }
+        .await;
+        self.renew(&log, outcome.is_err());
+        outcome
+    }
+
+    fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins anew, where `old` is what is in use.
+    fn renew(&self, old: &Arc<Log>, failed: bool) {
+        if !self.lasting || (!failed && old.asked.fetch_add(1, Ordering::Relaxed) < LOOKUPS) {
+            return;
+        }
+        let mut current = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, old) {
+            *current = Arc::new((self.make)());
+        }
+    }
+}
+
+impl Log {
+    async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
         let outcome = match self.timeline.misbehavior() {
             None => self.records.get(module.clone(), || self.fetch(module)).await,
             Some(error) => Err(error),
@@ -111,7 +210,7 @@ impl SumDbClient {
     }
 
     async fn fetch(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
-        let path = format!("/lookup/{}@{}", module.path().escape(), module.escaped_version());
+        let path = lookup_path(module);
         let (ready, answer) = tokio::join!(self.ready(), self.read(&path));
         ready?;
         let (answer, from_disk) = answer?;
@@ -160,6 +259,15 @@ impl SumDbClient {
         Ok((self.remote.get(path, lookup::MAX_SIZE).await?, false))
     }
 
+    async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
+        let path = format!("/{tile}");
+        if let Some(kept) = self.disk.read_cache(&path, tile.size()).await {
+            return Ok(kept);
+        }
+        self.ready().await?;
+        self.tiles.one(tile, self.timeline.latest()).await
+    }
+
     async fn check_record(&self, lookup: &Lookup<'_>, origin: &Origin) -> Result<(), FetchError> {
         let tree = self.timeline.latest();
         if lookup.id >= tree.size {
@@ -173,6 +281,10 @@ impl SumDbClient {
         }
         Err(origin.mismatch(&format!("cannot authenticate record data: it is not record {} of the log", lookup.id)))
     }
+}
+
+fn lookup_path(module: &ModuleVersion) -> String {
+    format!("/lookup/{}@{}", module.path().escape(), module.escaped_version())
 }
 
 impl SumLines {

@@ -6,8 +6,10 @@ use goferry_module::{DirHash, ModuleVersion};
 use goferry_net::Party;
 
 use crate::error::{FailKind, FetchError};
+use crate::fetcher::Judge;
 use crate::sumdb::SumDbClient;
 use crate::sums::{DatabaseUse, Hashed, Sums, Verdict};
+use crate::web::BoxFuture;
 
 /// Judges hashes. Shared by all downloads of a run.
 pub struct Verifier {
@@ -36,8 +38,7 @@ impl Verifier {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks the checksum database ahead, where it will be asked: beside the download, not after it.
-    pub async fn ahead(&self, module: &ModuleVersion, what: Hashed) {
+    async fn ask_ahead(&self, module: &ModuleVersion, what: Hashed) {
         let toolchain = module.path().as_str() == "golang.org/toolchain";
         if (toolchain || !self.sums.lists(module, what))
             && self.database_use.exempt(module.path()).is_none()
@@ -48,11 +49,7 @@ impl Verifier {
         }
     }
 
-    /// Whether `hash`, of what came from `source`, is the right one.
-    ///
-    /// # Errors
-    /// [`FailKind::Mismatch`] with both hashes where it is not; whatever kept the checksum database from answering.
-    pub async fn check(
+    async fn judge(
         &self,
         module: &ModuleVersion,
         what: Hashed,
@@ -90,5 +87,22 @@ impl Verifier {
             }
         }
         Ok(())
+    }
+}
+
+impl Judge for Verifier {
+    /// Asks the checksum database ahead, where it will be asked: beside the download, not after it.
+    fn ahead<'a>(&'a self, module: &'a ModuleVersion, what: Hashed) -> BoxFuture<'a, ()> {
+        Box::pin(self.ask_ahead(module, what))
+    }
+
+    fn check<'a>(
+        &'a self,
+        module: &'a ModuleVersion,
+        what: Hashed,
+        hash: &'a DirHash,
+        source: &'a str,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(self.judge(module, what, hash, source))
     }
 }

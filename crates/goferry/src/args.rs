@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod serve;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Fetch a project's modules into the Go module cache, as `go mod download` would, all at once.
     Download(Download),
+    /// Serve modules to go commands: a module proxy that keeps its connections, fetches ahead and verifies.
+    Serve(serve::Serve),
     /// Show the page of a finding, or list all findings.
     Explain(Explain),
     /// Take a setting that a finding is about out of your own files; shows the change unless told to make it.

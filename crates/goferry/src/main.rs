@@ -12,6 +12,7 @@ mod fix;
 mod lab;
 mod pages;
 mod printer;
+mod serve;
 mod suggest;
 
 use std::io::Write as _;
@@ -59,6 +60,7 @@ fn dispatch(command: Command, printer: &mut Printer) -> failure::Outcome {
             printer.set_quiet(args.quiet);
             download::run(&args, printer)
         }
+        Command::Serve(args) => serve::run(&args, printer),
         Command::Explain(args) => explain::run(&args, printer),
         Command::Fix(args) => fix::run(&args, printer),
         Command::Lab(Lab::List) => lab::list(printer),

@@ -12,16 +12,28 @@ const LINES: usize = 1_000;
 const EXCUSE: &str = "Longer than 1,000 lines because ";
 
 /// What each room may use; DESIGN's diagram.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("goferry-wire", &[]),
     ("goferry-module", &[]),
     ("goferry-env", &["goferry-module"]),
     ("goferry-net", &["goferry-module", "goferry-wire"]),
     ("goferry-fetch", &["goferry-env", "goferry-module", "goferry-net"]),
+    ("goferry-proxy", &["goferry-env", "goferry-fetch", "goferry-module", "goferry-net"]),
     ("goferry-diagnose", &["goferry-env", "goferry-module", "goferry-net", "goferry-wire"]),
     // Never net: a shared bug must not hide.
     ("goferry-lab", &["goferry-module", "goferry-wire"]),
-    ("goferry", &["goferry-diagnose", "goferry-env", "goferry-fetch", "goferry-lab", "goferry-module", "goferry-net"]),
+    (
+        "goferry",
+        &[
+            "goferry-diagnose",
+            "goferry-env",
+            "goferry-fetch",
+            "goferry-lab",
+            "goferry-module",
+            "goferry-net",
+            "goferry-proxy",
+        ],
+    ),
 ];
 
 /// Each page of evidence names the command that made it.

@@ -131,6 +131,38 @@ impl ModCache {
         self.cached(module, self.state(module), expected, true, unpacker)
     }
 
+    /// The same without unpacking: the zip is read and hashed even where its hash is recorded.
+    ///
+    /// # Errors
+    /// As [`ModCache::install`]. The zip stays where it is, whatever is wrong with it.
+    pub fn hash_cached(
+        &self,
+        module: &ModuleVersion,
+        expected: impl FnOnce(DirHash) -> Result<(), FetchError>,
+        unpacker: &Unpacker,
+    ) -> Result<Installed, FetchError> {
+        let _lock = self.lock(module)?;
+        let path = self.file(module, FileKind::Zip);
+        self.place(module, &open(&path)?, self.state(module), expected, false, unpacker, || Ok(()))
+    }
+
+    /// Copies a zip from elsewhere, for [`ModCache::install`].
+    ///
+    /// # Errors
+    /// [`FailKind::Local`].
+    pub fn copy_in(&self, module: &ModuleVersion, from: &Path) -> Result<Zip, FetchError> {
+        self.make_dir(module.path())?;
+        let mut path = self.file(module, FileKind::Zip).into_os_string();
+        // A name that is removed where this process is killed, by us and by the go command.
+        path.push(format!("{:016x}.tmp", random()));
+        let path = PathBuf::from(path);
+        fs::copy(from, &path).map_err(|e| {
+            let _ = fs::remove_file(&path);
+            FetchError::local(format_args!("copying {} to {}", from.display(), path.display()), &e)
+        })?;
+        Ok(Zip::of_file(path))
+    }
+
     fn install_locked(
         &self,
         module: &ModuleVersion,

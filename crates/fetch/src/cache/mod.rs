@@ -53,6 +53,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(10 * 60);
 /// A module cache.
 pub struct ModCache {
     root: PathBuf,
+    /// `cache/download`.
+    downloads: PathBuf,
     writable_dirs: bool,
     lock_wait: Duration,
     on_wait: Arc<dyn Fn(&str) + Send + Sync>,
@@ -89,8 +91,20 @@ impl ModCache {
     /// The cache at `root`, an absolute path; nothing is read or made yet. `writable_dirs` is `-modcacherw`.
     #[must_use]
     pub fn open(root: &Path, writable_dirs: bool) -> Self {
+        Self::of(root, &root.join("cache/download"), writable_dirs)
+    }
+
+    /// A folder in the layout of `cache/download`, without the folders of unpacked modules: what `GOPROXY=file://…`
+    /// reads. Nothing may be unpacked with it.
+    #[must_use]
+    pub fn of_downloads(downloads: &Path) -> Self {
+        Self::of(downloads, downloads, false)
+    }
+
+    fn of(root: &Path, downloads: &Path, writable_dirs: bool) -> Self {
         Self {
             root: root.to_owned(),
+            downloads: downloads.to_owned(),
             writable_dirs,
             lock_wait: LOCK_WAIT,
             on_wait: Arc::new(|message| tracing::info!("{message}")),
@@ -111,6 +125,12 @@ impl ModCache {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// `cache/download`: where the files of a module proxy are.
+    #[must_use]
+    pub fn downloads(&self) -> &Path {
+        &self.downloads
     }
 
     /// `V.info`, `V.mod` or `V.zip`.
@@ -205,11 +225,11 @@ impl ModCache {
     }
 
     fn version_dir(&self, path: &ModulePath) -> PathBuf {
-        self.root.join(format!("cache/download/{}/@v", path.escape()))
+        self.downloads.join(format!("{}/@v", path.escape()))
     }
 
     fn file_stem(&self, module: &ModuleVersion) -> PathBuf {
-        self.root.join(format!("cache/download/{}/@v/{}", module.path().escape(), module.escaped_version()))
+        self.downloads.join(format!("{}/@v/{}", module.path().escape(), module.escaped_version()))
     }
 
     fn named(&self, module: &ModuleVersion, extension: &str) -> PathBuf {

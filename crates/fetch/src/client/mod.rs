@@ -5,6 +5,7 @@ pub(crate) mod local;
 mod patience;
 mod redirect;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -96,6 +97,21 @@ pub(crate) struct Get {
     pub(crate) moves: u32,
 }
 
+tokio::task_local! {
+    /// Whether a request of this task came through only after it had failed.
+    static HEALED: Cell<bool>;
+}
+
+/// Does the work, and says whether a request of it came through only after it had failed. Requests of tasks that it
+/// starts do not count.
+pub async fn heeding<F: Future>(work: F) -> (F::Output, bool) {
+    let both = async {
+        let output = work.await;
+        (output, HEALED.with(Cell::get))
+    };
+    HEALED.scope(Cell::new(false), both).await
+}
+
 /// One try that failed.
 pub(crate) enum Trouble {
     /// The connection or the stream.
@@ -115,6 +131,8 @@ pub struct Client {
     roots: LazyRoots,
     authorize: Arc<dyn Authorize>,
     config: ClientConfig,
+    /// Header fields of every request.
+    fields: HeaderMap,
     healed: std::sync::atomic::AtomicU64,
 }
 
@@ -136,7 +154,15 @@ impl Client {
     ) -> Client {
         let pools = Mutex::new(BTreeMap::new());
         let roots = LazyRoots::new(Box::new(load));
-        Client { pools, proxies, roots, authorize, config, healed: std::sync::atomic::AtomicU64::new(0) }
+        let (fields, healed) = (HeaderMap::new(), std::sync::atomic::AtomicU64::new(0));
+        Client { pools, proxies, roots, authorize, config, fields, healed }
+    }
+
+    /// Sends a header field with every request.
+    #[must_use]
+    pub fn sending(mut self, name: HeaderName, value: HeaderValue) -> Client {
+        self.fields.insert(name, value);
+        self
     }
 
     /// How patient it is.
@@ -177,6 +203,7 @@ impl Client {
     }
 
     pub(crate) fn note_healed(&self) {
+        let _ = HEALED.try_with(|healed| healed.set(true));
         self.healed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 
@@ -306,7 +333,7 @@ impl Client {
         // A proxy that fetches the module itself first may take long over it.
         ask.head_bound = self.config.timeout.min(Duration::from_secs(if get.large { 90 } else { 60 }));
         ask.pause_bound = self.config.timeout.min(Duration::from_secs(10));
-        let mut headers = HeaderMap::new();
+        let mut headers = self.fields.clone();
         for (name, value) in fields {
             let bad = |what: &dyn std::fmt::Display| {
                 let text = format!("GOAUTH gives a header field that cannot be sent ({name}): {what}");

@@ -351,7 +351,7 @@ impl Downloader {
             let (shop, url) = (Arc::clone(&self.shop), url.clone());
             running.spawn(async move {
                 // Where there can be no connection the downloads say so.
-                let _ = shop.splitter.run(shop.sources.client(), &url).await;
+                let _ = shop.fetcher.splitter.run(shop.sources.client(), &url).await;
             });
         }
         running

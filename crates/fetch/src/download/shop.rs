@@ -16,11 +16,12 @@ use crate::auth::Credentials;
 use crate::cache::ModCache;
 use crate::client::{Client, ClientConfig};
 use crate::error::{FailKind, FetchError};
+use crate::fetcher::{Fetcher, Judge};
 use crate::memo::Memo;
 use crate::source::{GoDirect, Sources};
 use crate::sumdb::SumDbClient;
-use crate::sums::{DatabaseUse, Hashed, SumFiles, Sums};
-use crate::transfer::{Progress, Splitter};
+use crate::sums::{DatabaseUse, SumFiles, Sums};
+use crate::transfer::Progress;
 use crate::unpack::Unpacker;
 use crate::verify::Verifier;
 
@@ -45,14 +46,12 @@ pub struct Setup<'a> {
 
 /// Sources, cache and verifier: what all downloads of a run share.
 pub struct Shop {
-    pub(crate) sources: Arc<Sources>,
-    pub(crate) cache: Arc<ModCache>,
-    pub(crate) verifier: Verifier,
-    pub(crate) unpacker: Unpacker,
-    pub(crate) splitter: Arc<Splitter>,
+    pub(super) fetcher: Arc<Fetcher>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) cache: Arc<ModCache>,
+    pub(super) verifier: Arc<Verifier>,
     pub(super) local_go: LocalGo,
     go_mods: Memo<ModuleVersion, Result<DirHash, FetchError>>,
-    pub(crate) progress: Arc<dyn Progress>,
 }
 
 impl Shop {
@@ -94,16 +93,17 @@ impl Shop {
         let files = project.map(SumFiles::of).unwrap_or_default();
         let sums = Sums::load(files, database_use.clone())?;
         let database = database(env, root, &client)?;
-        Ok(Shop {
-            sources,
-            cache,
-            verifier: Verifier::new(sums, database_use, database),
-            unpacker: Unpacker::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16)),
+        let verifier = Arc::new(Verifier::new(sums, database_use, database));
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16);
+        let fetcher = Arc::new(Fetcher {
+            sources: Arc::clone(&sources),
+            cache: Arc::clone(&cache),
+            judge: Arc::clone(&verifier) as Arc<dyn Judge>,
+            unpacker: Arc::new(Unpacker::new(workers)),
             splitter: Arc::default(),
-            local_go: LocalGo::of(env),
-            go_mods: Memo::default(),
             progress: Arc::new(Told(Arc::clone(&setup.reporter))),
-        })
+        });
+        Ok(Shop { fetcher, sources, cache, verifier, local_go: LocalGo::of(env), go_mods: Memo::default() })
     }
 
     /// The module cache.
@@ -123,7 +123,7 @@ impl Shop {
     /// # Errors
     /// Whatever kept it from being fetched, verified or written.
     pub(super) async fn go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
-        self.go_mods.get(module.clone(), || self.fetch_go_mod(module)).await
+        self.go_mods.get(module.clone(), || self.fetcher.go_mod(module)).await
     }
 
     /// The bytes of a go.mod, verified.
@@ -133,20 +133,6 @@ impl Shop {
             let file = self.cache.file(module, FileKind::Mod);
             FetchError::new(FailKind::Local(None), Party::Client, format!("{} is gone again", file.display()))
         })
-    }
-
-    async fn fetch_go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
-        if let Some(cached) = self.cache.read_mod(module) {
-            let hash = DirHash::of_go_mod(&cached);
-            self.verifier.check(module, Hashed::GoMod, &hash, "the module cache").await?;
-            return Ok(hash);
-        }
-        let (fetched, ()) = tokio::join!(self.sources.go_mod(module), self.verifier.ahead(module, Hashed::GoMod));
-        let (bytes, source) = fetched?;
-        let hash = DirHash::of_go_mod(&bytes);
-        self.verifier.check(module, Hashed::GoMod, &hash, &source).await?;
-        self.cache.write_mod(module, &bytes)?;
-        Ok(hash)
     }
 }
 

@@ -68,14 +68,14 @@ impl GoDirect {
         GoDirect { go, env, at_once: Semaphore::new(at_once.max(1)), limit }
     }
 
-    /// Has the go command put all of a module into the cache.
+    /// Has the go command put all of a module into its cache, and gives the zip's place there.
     ///
     /// # Errors
     /// [`FailKind::GoCommand`] with its own words.
-    pub async fn download(&self, module: &ModuleVersion) -> Result<(), FetchError> {
+    pub async fn download(&self, module: &ModuleVersion) -> Result<PathBuf, FetchError> {
         let text = format!("{}@{}", module.path(), module.version());
         let listed = self.ask(&["mod", "download", "-json", &text], &text).await?;
-        if listed.zip.is_empty() { Err(failed(&text, "it gave no zip")) } else { Ok(()) }
+        if listed.zip.is_empty() { Err(failed(&text, "it gave no zip")) } else { Ok(listed.zip.into()) }
     }
 
     pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Bytes, FetchError> {

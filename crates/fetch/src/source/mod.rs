@@ -38,6 +38,17 @@ pub enum Rank {
     Query = 2,
 }
 
+/// What a module proxy says of a module that may be another thing tomorrow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Changing {
+    /// `@v/list`.
+    List,
+    /// `@latest`.
+    Latest,
+    /// `@v/QUERY.info`, where the query is no canonical version: a branch, a hash.
+    Query(String),
+}
+
 /// Where a file came from, or would.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
@@ -168,6 +179,45 @@ impl Sources {
                 Place::Direct(go) => go.go_mod(module).await?,
             };
             Ok((bytes, place.name()))
+        })
+        .await
+    }
+
+    /// An answer that may change, as it is sent; of the go command what a proxy would send.
+    ///
+    /// # Errors
+    /// See [`Sources::try_each`]; [`FailKind::Invalid`] where it is not of its form.
+    pub async fn changing(&self, path: &ModulePath, what: &Changing) -> Result<Bytes, FetchError> {
+        self.try_each(path.as_str(), |place| async move {
+            let rank = Rank::Query as u64;
+            match (place, what) {
+                (Place::Proxy(url), Changing::List) => {
+                    let list = self.client.get_ranked(url, &path.list_path(), MAX_LIST, rank).await?;
+                    VersionList::parse(&list).map(|_| list)
+                }
+                (Place::Direct(go), Changing::List) => {
+                    let lines = go.list(path).await?.tagged().iter().map(|version| format!("{version}\n")).collect();
+                    Ok(Bytes::from(String::into_bytes(lines)))
+                }
+                (Place::Proxy(url), Changing::Latest) => {
+                    let info = self.client.get_ranked(url, &path.latest_path(), MAX_INFO, rank).await?;
+                    parse_info(&info, path, "@latest").map(|_| info)
+                }
+                (Place::Proxy(url), Changing::Query(query)) => {
+                    let escaped = goferry_module::escape::escape_version(query).map_err(|error| {
+                        FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{query}: {error}"))
+                    })?;
+                    let rest = format!("/{}/@v/{escaped}.info", path.escape());
+                    let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
+                    parse_info(&info, path, query).map(|_| info)
+                }
+                (Place::Direct(go), Changing::Latest | Changing::Query(_)) => {
+                    let query = if let Changing::Query(query) = what { query } else { "latest" };
+                    let info = go.resolve(path, query).await?;
+                    let json = serde_json::json!({ "Version": info.version, "Time": info.time });
+                    Ok(Bytes::from(json.to_string()))
+                }
+            }
         })
         .await
     }

@@ -16,6 +16,9 @@ use super::security;
 use crate::error::{FailKind, FetchError};
 use crate::memo::{Memo, all};
 
+/// The longest tile of records that is read, in bytes. The go command asks for none.
+const MAX_DATA: usize = 4 << 20;
+
 /// The tiles of one database. The memory of them grows by 8 KiB a tile, at most sixteen tiles a look-up.
 pub(super) struct Tiles {
     disk: Arc<Disk>,
@@ -59,6 +62,27 @@ impl Tiles {
         {
             all(plan.tiles().iter().map(|tile| self.read(*tile))).await;
         }
+    }
+
+    /// One tile: verified and kept where the log at `tree` has the whole of it, else as the server gives it.
+    pub(super) async fn one(&self, tile: Tile, tree: TreeHead) -> Result<Bytes, FetchError> {
+        let Some(level) = tile.level() else {
+            return self.remote.get(&format!("/{tile}"), MAX_DATA).await;
+        };
+        let below = level * tile.height();
+        let hashes = tree.size.checked_shr(below).unwrap_or(0);
+        let first = tile.n() << tile.height();
+        if tile.height() == tile::HEIGHT && tile.is_complete() && first + u64::from(tile.width()) <= hashes {
+            let plan = TilePlan::new(tile::HEIGHT, tree, &[stored_hash_index(below, first)]);
+            let plan = plan.map_err(|error| FetchError::invalid(format!("{tile}: {error}")))?;
+            self.hashes(&plan).await?;
+        }
+        let data = self.read(tile).await?.bytes;
+        if data.len() != tile.size() {
+            let text = format!("{tile} has {} bytes, not {}", data.len(), tile.size());
+            return Err(FetchError::invalid(text));
+        }
+        Ok(data)
     }
 
     async fn read(&self, tile: Tile) -> Result<Data, FetchError> {

@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_millis(900);
 #[derive(Debug, Default)]
 pub struct Splitter {
     transfers: Mutex<Vec<Weak<Inner>>>,
-    /// Signalled when there is a first transfer.
+    /// Signalled when there is one more.
     begun: Notify,
 }
 
@@ -46,26 +46,34 @@ impl Splitter {
         let (sender, receiver) = mpsc::unbounded_channel();
         *transfer.0.sender.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         self.transfers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&transfer.0));
-        self.begun.notify_one();
+        self.begun.notify_waiters();
         receiver
     }
 
     /// Resolves when there is a transfer that could be split.
     async fn begun(&self) {
-        self.begun.notified().await;
-        // For whoever waits for the same.
-        self.begun.notify_one();
+        loop {
+            let notified = self.begun.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            let alive = |transfer: &Weak<Inner>| transfer.strong_count() > 0;
+            if self.transfers.lock().unwrap_or_else(PoisonError::into_inner).iter().any(alive) {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Splits what comes from `base` whenever its pool has connections without work; ends when dropped.
     ///
     /// # Errors
     /// Where there can be no connection to `base`. Else it does not end by itself.
-    pub(crate) async fn run(&self, client: &Client, base: &ProxyUrl) -> Result<(), FetchError> {
+    pub async fn run(&self, client: &Client, base: &ProxyUrl) -> Result<(), FetchError> {
         self.begun().await;
         let pool = client.pool_of(base)?;
         let name = base.to_string();
         loop {
+            self.begun().await;
             pool.idle().await;
             if pool.is_spread() && !pool.is_queueing() && self.split(&name) {
                 // The new piece's request takes its place in the pool first.

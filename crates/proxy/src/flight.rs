@@ -1,0 +1,152 @@
+//! One flight for one thing, however many wait for it.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// What is being done now. Whoever asks first starts it, in a task of its own: that the asker goes away does not end it.
+pub struct Flights<K, V> {
+    flying: Arc<Flying<K, V>>,
+}
+
+/// The result to come, by what it is of.
+type Flying<K, V> = Mutex<HashMap<K, watch::Receiver<Option<V>>>>;
+
+/// A result, and whether it was on its way before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Landed<V> {
+    /// The result.
+    pub value: V,
+    /// Whether someone else had asked for it first.
+    pub joined: bool,
+}
+
+impl<K, V> Default for Flights<K, V> {
+    fn default() -> Self {
+        Flights { flying: Arc::default() }
+    }
+}
+
+impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Flights<K, V> {
+    /// The result of `work`, or of the same work that another asker began. `None` where it panicked.
+    pub async fn join<F>(&self, key: &K, work: impl FnOnce() -> F) -> Option<Landed<V>>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let (mut receiver, joined) = self.begin(key, work);
+        let value = receiver.wait_for(Option::is_some).await.ok()?.clone()?;
+        Some(Landed { value, joined })
+    }
+
+    /// Begins the work without waiting for it. False where it is on its way already.
+    pub fn start<F>(&self, key: &K, work: impl FnOnce() -> F) -> bool
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        !self.begin(key, work).1
+    }
+
+    /// How much is on its way.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.flying).len()
+    }
+
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn begin<F>(&self, key: &K, work: impl FnOnce() -> F) -> (watch::Receiver<Option<V>>, bool)
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut flying = lock(&self.flying);
+        if let Some(receiver) = flying.get(key) {
+            return (receiver.clone(), true);
+        }
+        let (sender, receiver) = watch::channel(None);
+        flying.insert(key.clone(), receiver.clone());
+        drop(flying);
+        let over = Over { flying: Arc::clone(&self.flying), key: key.clone() };
+        let work = work();
+        tokio::spawn(async move {
+            let value = work.await;
+            // Whoever comes from now on finds what was done in the store.
+            drop(over);
+            let _ = sender.send(Some(value));
+        });
+        (receiver, false)
+    }
+}
+
+/// Takes a flight off the list, also where its task panics.
+struct Over<K: Eq + Hash, V> {
+    flying: Arc<Flying<K, V>>,
+    key: K,
+}
+
+impl<K: Eq + Hash, V> Drop for Over<K, V> {
+    fn drop(&mut self) {
+        lock(&self.flying).remove(&self.key);
+    }
+}
+
+fn lock<K, V>(flying: &Flying<K, V>) -> MutexGuard<'_, HashMap<K, watch::Receiver<Option<V>>>> {
+    flying.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_askers_one_flight() {
+        let flights = Flights::<u8, u32>::default();
+        let count = Arc::new(AtomicU32::new(0));
+        let ask = || {
+            flights.join(&1, || {
+                let count = Arc::clone(&count);
+                async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    count.fetch_add(1, Ordering::Relaxed)
+                }
+            })
+        };
+        let (a, b, c) = tokio::join!(ask(), ask(), ask());
+        assert_eq!(a, Some(Landed { value: 0, joined: false }));
+        assert_eq!([b, c], [Some(Landed { value: 0, joined: true }); 2]);
+        assert_eq!(ask().await.map(|landed| landed.value), Some(1), "it is over: the next one begins anew");
+        assert!(flights.is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_asker_that_goes_away_ends_nothing() {
+        let flights = Flights::<u8, u8>::default();
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let gone = tokio::time::timeout(
+            Duration::from_millis(5),
+            flights.join(&1, || async move {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                let _ = sender.send(());
+                7
+            }),
+        );
+        assert!(gone.await.is_err());
+        assert_eq!(receiver.await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_answer_and_stays_no_flight() {
+        let flights = Flights::<u8, u8>::default();
+        assert_eq!(flights.join(&1, || async { panic!("on purpose") }).await, None);
+        assert_eq!(flights.join(&1, || async { 3 }).await.map(|landed| landed.value), Some(3));
+    }
+}

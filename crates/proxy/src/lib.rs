@@ -1,0 +1,29 @@
+//! A module proxy (GOPROXY) that keeps its connections, fetches ahead, heals broken streams and verifies.
+//!
+//! | question | answer |
+//! |---|---|
+//! | what does a request ask for | [`Route`] |
+//! | what is it answered with | [`Proxy`], [`Answer`] |
+//! | what is kept, where | [`Store`] |
+//! | where does it come from | [`Upstream`] |
+//! | who carries it | [`server`] |
+#![deny(unsafe_code)]
+
+pub mod answer;
+pub mod config;
+pub mod flight;
+pub mod modules;
+pub mod names;
+pub mod proxy;
+pub mod route;
+pub mod server;
+pub mod store;
+pub mod sumdb;
+pub mod upstream;
+
+pub use answer::{Answer, Request};
+pub use config::ProxyConfig;
+pub use proxy::Proxy;
+pub use route::Route;
+pub use store::Store;
+pub use upstream::Upstream;

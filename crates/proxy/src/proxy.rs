@@ -1,0 +1,179 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use goferry_env::{Environment, Inputs};
+use goferry_fetch::FetchError;
+use goferry_fetch::source::Changing;
+use goferry_module::ModulePath;
+use goferry_module::pattern::match_prefix_patterns;
+use http::header::{ALLOW, HeaderName, SERVER, VIA};
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::answer::{Answer, Request};
+use crate::config::{Action, ProxyConfig};
+use crate::modules::Modules;
+use crate::names::Names;
+use crate::route::{Route, RouteError};
+use crate::store::{Store, small};
+use crate::sumdb::SumDb;
+use crate::upstream::Upstream;
+
+/// With `true` a client asks for what is here already, and for nothing to be fetched for it, as of other module proxies.
+const NO_FETCH: HeaderName = HeaderName::from_static("disable-module-fetch");
+const VERSION: HeaderValue = HeaderValue::from_static(concat!("goferry/", env!("CARGO_PKG_VERSION")));
+/// How long clients may keep what may change.
+const SHORT: &str = "public, max-age=60";
+
+/// A module proxy.
+pub struct Proxy {
+    config: ProxyConfig,
+    /// How it is called in `Via`.
+    name: String,
+    store: Arc<Store>,
+    upstream: Arc<Upstream>,
+    modules: Arc<Modules>,
+    names: Arc<Names>,
+    sumdb: SumDb,
+}
+
+impl Proxy {
+    /// Sets a proxy up; nothing is asked of anyone yet. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// For settings that cannot be used, and a store that cannot be opened.
+    pub fn open(config: ProxyConfig, inputs: &Inputs, env: &Environment) -> Result<Proxy, FetchError> {
+        let name = instance();
+        let store = Arc::new(Store::open(&config.store, config.source, config.memory)?);
+        let upstream = Arc::new(Upstream::open(&config, inputs, env, &store, &name)?);
+        let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
+        let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
+        let sumdb = SumDb::new(Arc::clone(&upstream));
+        Ok(Proxy { config, name, store, upstream, modules, names, sumdb })
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &ProxyConfig {
+        &self.config
+    }
+
+    /// The files of versions.
+    #[must_use]
+    pub fn modules(&self) -> &Arc<Modules> {
+        &self.modules
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Where modules come from.
+    #[must_use]
+    pub fn upstream(&self) -> &Arc<Upstream> {
+        &self.upstream
+    }
+
+    /// Answers a request.
+    pub async fn answer(&self, request: &Request) -> Answer {
+        let mut answer = self.routed(request).await;
+        answer.headers.insert(SERVER, VERSION);
+        if request.method == Method::HEAD {
+            // The length stays: whoever carries the answer sends the head only.
+            answer.note.error = None;
+        }
+        answer
+    }
+
+    async fn routed(&self, request: &Request) -> Answer {
+        let own = |value: &HeaderValue| value.to_str().is_ok_and(|via| via.contains(&self.name));
+        if request.headers.get_all(VIA).iter().any(own) {
+            let text = "this proxy is its own upstream: its GOPROXY, or --upstream, leads back to it";
+            return Answer::error(StatusCode::LOOP_DETECTED, text);
+        }
+        let path = match request.path.strip_prefix(&self.config.path_prefix) {
+            Some(path) if path.starts_with('/') => path,
+            _ => {
+                let text = format!("paths of this proxy begin with {}/", self.config.path_prefix);
+                return Answer::text(StatusCode::NOT_FOUND, text);
+            }
+        };
+        let route = match Route::parse(path) {
+            Ok(route) => route,
+            Err(RouteError::Malformed(text)) => return Answer::text(StatusCode::BAD_REQUEST, text),
+            Err(RouteError::Unknown(text)) => return Answer::text(StatusCode::NOT_FOUND, text),
+        };
+        let allowed = if route == Route::Warm { "POST" } else { "GET, HEAD" };
+        if !allowed.split(", ").any(|method| method == request.method.as_str()) {
+            let text = format!("{} is not allowed here, but {allowed}", request.method);
+            return Answer::text(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, HeaderValue::from_static(allowed));
+        }
+        let mut answer = match self.refused(&route) {
+            Some(refusal) => refusal,
+            None => self.routes(&route, request).await,
+        };
+        answer.note.route = route.name();
+        answer
+    }
+
+    /// What a rule forbids.
+    fn refused(&self, route: &Route) -> Option<Answer> {
+        let path = route.module()?;
+        let rule = self.config.rules.iter().find(|rule| match_prefix_patterns(&rule.pattern, path.as_str()))?;
+        match &rule.action {
+            Action::Block(message) => Some(Answer::error(StatusCode::FORBIDDEN, format!("{path}: {message}"))),
+            _ => None,
+        }
+    }
+
+    async fn routes(&self, route: &Route, request: &Request) -> Answer {
+        match route {
+            Route::File(module, kind) => match self.modules.file(module, *kind, may_fetch(request)).await {
+                Ok(served) => {
+                    let mut answer = Answer::entity(&served.entity, &request.headers);
+                    answer.note.cache = served.cache;
+                    answer.note.upstream = served.upstream;
+                    answer.note.healed = served.healed;
+                    answer
+                }
+                Err(error) => Answer::failed(&error),
+            },
+            Route::List(path) => self.name(path, &Changing::List, "text/plain; charset=utf-8", request).await,
+            Route::Latest(path) => self.name(path, &Changing::Latest, "application/json", request).await,
+            Route::Query(path, query) => {
+                self.name(path, &Changing::Query(query.clone()), "application/json", request).await
+            }
+            Route::SumDb(name, what) => self.sumdb.answer(name, what, request).await,
+            Route::Health => Answer::text(StatusCode::OK, "ok"),
+            Route::Home => {
+                Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))
+            }
+            Route::Ready | Route::Metrics | Route::Connections | Route::Warm => {
+                Answer::text(StatusCode::NOT_FOUND, "not here")
+            }
+        }
+    }
+
+    async fn name(&self, path: &ModulePath, what: &Changing, kind: &'static str, request: &Request) -> Answer {
+        match self.names.get(path, what, may_fetch(request)).await {
+            Ok(named) => {
+                let mut answer = Answer::entity(&small(named.bytes, kind, SHORT), &request.headers);
+                answer.note.cache = named.cache;
+                answer
+            }
+            Err(error) => Answer::failed(&error),
+        }
+    }
+}
+
+fn may_fetch(request: &Request) -> bool {
+    request.headers.get(NO_FETCH).is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// A name that no other process has.
+fn instance() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    format!("goferry-{:016x}", std::hash::RandomState::new().build_hasher().finish())
+}

@@ -1,0 +1,157 @@
+//! The hashes of what was verified when it was stored: by the checksum database, or, where that is not asked, of the first
+//! that came. What comes later must have them.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use goferry_fetch::fetcher::Judge;
+use goferry_fetch::sums::{DatabaseUse, Hashed};
+use goferry_fetch::{BoxFuture, FailKind, FetchError};
+use goferry_module::{DirHash, ModuleVersion};
+use goferry_net::Party;
+
+use super::{blocking, write_whole};
+
+/// The largest file of pins that is read, in bytes.
+const MAX: u64 = 4096;
+
+/// The pins of a store.
+#[derive(Debug)]
+pub struct Pins {
+    dir: PathBuf,
+}
+
+/// The pinned hashes of a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pinned {
+    /// That of the zip.
+    pub zip: Option<DirHash>,
+    /// That of the go.mod.
+    pub go_mod: Option<DirHash>,
+}
+
+impl Pins {
+    pub(super) fn new(dir: &Path) -> Pins {
+        Pins { dir: dir.to_owned() }
+    }
+
+    /// What is pinned of a version; nothing where the file is damaged.
+    #[must_use]
+    pub fn read(&self, module: &ModuleVersion) -> Pinned {
+        use std::io::Read as _;
+        let mut text = String::new();
+        let read = fs::File::open(self.file(module)).and_then(|file| file.take(MAX).read_to_string(&mut text));
+        let mut pinned = Pinned::default();
+        if read.is_err() {
+            return pinned;
+        }
+        for line in text.lines() {
+            match line.split_once(' ') {
+                Some(("zip", hash)) => pinned.zip = hash.parse().ok(),
+                Some(("mod", hash)) => pinned.go_mod = hash.parse().ok(),
+                _ => {}
+            }
+        }
+        pinned
+    }
+
+    /// Pins a hash; the other one stays.
+    ///
+    /// # Errors
+    /// [`FailKind::Local`] where it cannot be written.
+    pub fn write(&self, module: &ModuleVersion, what: Hashed, hash: DirHash) -> Result<(), FetchError> {
+        let mut pinned = self.read(module);
+        let slot = match what {
+            Hashed::Zip => &mut pinned.zip,
+            Hashed::GoMod => &mut pinned.go_mod,
+        };
+        if *slot == Some(hash) {
+            return Ok(());
+        }
+        *slot = Some(hash);
+        let mut text = String::new();
+        for (name, hash) in [("zip", pinned.zip), ("mod", pinned.go_mod)] {
+            if let Some(hash) = hash {
+                let _ = writeln!(text, "{name} {hash}");
+            }
+        }
+        write_whole(&self.file(module), text.as_bytes())
+    }
+
+    /// Forgets a version.
+    pub fn remove(&self, module: &ModuleVersion) {
+        let _ = fs::remove_file(self.file(module));
+    }
+
+    fn file(&self, module: &ModuleVersion) -> PathBuf {
+        self.dir.join(format!("{}/@v/{}", module.path().escape(), module.escaped_version()))
+    }
+}
+
+/// A judge that pins what another one found right, and where that one has nothing to go by holds to what was pinned.
+pub struct PinJudge {
+    /// The other one.
+    pub inner: Arc<dyn Judge>,
+    /// The pins.
+    pub pins: Arc<Pins>,
+    /// Which modules the other one has nothing to go by for.
+    pub database_use: DatabaseUse,
+}
+
+impl PinJudge {
+    async fn judge(
+        &self,
+        module: &ModuleVersion,
+        what: Hashed,
+        hash: &DirHash,
+        source: &str,
+    ) -> Result<(), FetchError> {
+        self.inner.check(module, what, hash, source).await?;
+        let first_counts = self.database_use.exempt(module.path()).is_some();
+        let (pins, module, hash, source) = (Arc::clone(&self.pins), module.clone(), *hash, source.to_owned());
+        blocking(move || {
+            let pinned = pins.read(&module);
+            let known = match what {
+                Hashed::Zip => pinned.zip,
+                Hashed::GoMod => pinned.go_mod,
+            };
+            match known {
+                Some(known) if known != hash && first_counts => Err(changed(&module, what, known, hash, &source)),
+                _ => pins.write(&module, what, hash),
+            }
+        })
+        .await
+    }
+}
+
+impl Judge for PinJudge {
+    fn ahead<'a>(&'a self, module: &'a ModuleVersion, what: Hashed) -> BoxFuture<'a, ()> {
+        self.inner.ahead(module, what)
+    }
+
+    fn check<'a>(
+        &'a self,
+        module: &'a ModuleVersion,
+        what: Hashed,
+        hash: &'a DirHash,
+        source: &'a str,
+    ) -> BoxFuture<'a, Result<(), FetchError>> {
+        Box::pin(self.judge(module, what, hash, source))
+    }
+}
+
+fn changed(module: &ModuleVersion, what: Hashed, known: DirHash, hash: DirHash, source: &str) -> FetchError {
+    let what = match what {
+        Hashed::Zip => "zip",
+        Hashed::GoMod => "go.mod",
+    };
+    let text = format!(
+        "verifying {module}: checksum mismatch\n\tdownloaded: {hash}\n\tfirst seen: {known}\n\
+         SECURITY ERROR\nThe {what} from {source} is not the one that this proxy saw first."
+    );
+    FetchError::new(FailKind::Mismatch, Party::Upstream, text).with_advice(
+        "a published version never changes: find out who changed it; then goferry store forget MODULE@VERSION",
+    )
+}
