@@ -85,7 +85,6 @@ impl SumDbClient {
     /// needed that is not in a file. `cache_dir` is `$GOMODCACHE/cache/download/sumdb`, `config_dir` is
     /// `$GOPATH/pkg/sumdb`.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "the client is made once, of things that nobody else needs")]
     pub fn new(db: Database, proxies: ProxyList, web: Arc<dyn Web>, cache_dir: PathBuf, config_dir: PathBuf) -> Self {
         let name = db.name.clone();
         let make = Box::new(move || {

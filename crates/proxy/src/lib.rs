@@ -11,6 +11,7 @@
 
 pub mod answer;
 pub mod config;
+pub mod exchange;
 pub mod flight;
 pub mod modules;
 pub mod names;

@@ -12,6 +12,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::answer::{Answer, Request};
 use crate::config::{Action, ProxyConfig};
+use crate::exchange::{Observer, Unobserved};
 use crate::modules::Modules;
 use crate::names::Names;
 use crate::route::{Route, RouteError};
@@ -35,6 +36,7 @@ pub struct Proxy {
     modules: Arc<Modules>,
     names: Arc<Names>,
     sumdb: SumDb,
+    observer: Arc<dyn Observer>,
 }
 
 impl Proxy {
@@ -49,7 +51,7 @@ impl Proxy {
         let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
         let sumdb = SumDb::new(Arc::clone(&upstream));
-        Ok(Proxy { config, name, store, upstream, modules, names, sumdb })
+        Ok(Proxy { config, name, store, upstream, modules, names, sumdb, observer: Arc::new(Unobserved) })
     }
 
     /// Its settings.
@@ -74,6 +76,12 @@ impl Proxy {
     #[must_use]
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
+    }
+
+    /// Who is told of requests.
+    #[must_use]
+    pub fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
     }
 
     /// Answers a request.

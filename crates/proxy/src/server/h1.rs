@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::reader::Reader;
 use super::{Stop, finish};
 use crate::answer::{Answer, Content, Peer, Request};
+use crate::exchange::Exchange;
 use crate::proxy::Proxy;
 
 /// What is read of a file at once, and what may wait to be sent.
@@ -39,22 +40,24 @@ where
             let limit = proxy.config().limits.body_bytes;
             let body = if parts.method == Method::POST {
                 match Limited::new(body, limit).collect().await {
-                    Ok(body) => body.to_bytes(),
-                    Err(_) => return Ok::<_, Infallible>(respond(super::too_large(limit), &parts.method)),
+                    Ok(body) => Some(body.to_bytes()),
+                    Err(_) => None,
                 }
             } else {
-                Bytes::new()
+                Some(Bytes::new())
             };
+            let too_large = body.is_none();
             let request = Request {
                 peer,
                 stream: number,
                 path: parts.uri.path().to_owned(),
                 method: parts.method,
                 headers: parts.headers,
-                body,
+                body: body.unwrap_or_default(),
             };
-            let answer = finish(&proxy, &request).await;
-            Ok(respond(answer, &request.method))
+            let (answer, exchange) =
+                if too_large { super::too_large(&proxy, &request) } else { finish(&proxy, &request).await };
+            Ok::<_, Infallible>(respond(answer, exchange, &request.method))
         }
     });
     let connection = Builder::new()
@@ -72,10 +75,10 @@ where
     }
 }
 
-fn respond(answer: Answer, method: &Method) -> hyper::Response<AnswerBody> {
+fn respond(answer: Answer, exchange: Exchange, method: &Method) -> hyper::Response<AnswerBody> {
     let length = answer.content.length();
     let content = if method == Method::HEAD { Content::Empty } else { answer.content };
-    let mut response = hyper::Response::new(AnswerBody(Reader::new(content)));
+    let mut response = hyper::Response::new(AnswerBody(Reader::new(content, exchange)));
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     if let Some(length) = length.filter(|_| answer.status != http::StatusCode::NOT_MODIFIED) {

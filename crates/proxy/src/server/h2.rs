@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::reader::Reader;
 use super::{Stop, finish};
 use crate::answer::{Answer, Content, Peer, Request};
+use crate::exchange::Exchange;
 use crate::proxy::Proxy;
 
 /// What is read of a file at once: no more than this waits to be sent on a stream.
@@ -70,20 +71,21 @@ async fn one(proxy: Arc<Proxy>, peer: Arc<Peer>, request: http::Request<RecvStre
     let body = if parts.method == Method::POST { collect(body, limit).await } else { Ok(Bytes::new()) };
     let path = parts.uri.path().to_owned();
     let (method, headers) = (parts.method, parts.headers);
-    let answer = match body {
+    let mut request = Request { peer, stream, method, path, headers, body: Bytes::new() };
+    let (answer, exchange) = match body {
         Ok(body) => {
-            let request = Request { peer, stream, method: method.clone(), path, headers, body };
+            request.body = body;
             // A client that goes away is not answered; what is being fetched for it stays.
             tokio::select! {
                 answer = finish(&proxy, &request) => answer,
                 _ = poll_fn(|context| respond.poll_reset(context)) => return,
             }
         }
-        Err(true) => super::too_large(limit),
+        Err(true) => super::too_large(&proxy, &request),
         Err(false) => return,
     };
     let stall = proxy.config().limits.stall;
-    let _ = send(answer, &method, respond, stall).await;
+    let _ = send(answer, exchange, &request.method, respond, stall).await;
 }
 
 /// The body; `Err(true)` where it is too large, `Err(false)` where it broke off.
@@ -102,6 +104,7 @@ async fn collect(mut body: RecvStream, limit: usize) -> Result<Bytes, bool> {
 
 async fn send(
     answer: Answer,
+    mut exchange: Exchange,
     method: &Method,
     mut respond: SendResponse<Bytes>,
     stall: std::time::Duration,
@@ -117,13 +120,16 @@ async fn send(
     let ended = content.length() == Some(0);
     let mut stream = respond.send_response(response, ended)?;
     if ended {
+        exchange.complete();
         return Ok(());
     }
     // What is in memory is shared, and may wait there until the window has room for it.
     if let Content::Bytes(bytes) = content {
+        exchange.sent(bytes.len());
+        exchange.complete();
         return stream.send_data(bytes, true);
     }
-    let mut reader = Reader::new(content);
+    let mut reader = Reader::new(content, exchange);
     loop {
         stream.reserve_capacity(PIECE);
         let room = match timeout(stall, room(&mut stream)).await {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use self::rewind::Rewind;
 use crate::answer::{Answer, Peer, Request};
+use crate::exchange::Exchange;
 use crate::proxy::Proxy;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4); the first bytes of it are no method.
@@ -144,6 +145,9 @@ impl Server {
         let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
         let peer = Arc::new(Peer { connection, address, protocol, tls });
         let proxy = Arc::clone(&self.proxy);
+        let observer = Arc::clone(proxy.observer());
+        observer.opened(&peer);
+        let told = Arc::clone(&peer);
         if http2 {
             if let Err(error) = h2::serve(proxy, io, peer, stop).await {
                 tracing::debug!(%error, "a connection of HTTP/2 ended");
@@ -151,14 +155,23 @@ impl Server {
         } else if let Err(error) = h1::serve(proxy, io, peer, stop).await {
             tracing::debug!(%error, "a connection of HTTP/1.1 ended");
         }
+        observer.closed(&told);
     }
 }
 
-/// The answer to a request, with all that every answer has.
-async fn finish(proxy: &Proxy, request: &Request) -> Answer {
-    proxy.answer(request).await
+/// The answer to a request, and what is told of the two.
+async fn finish(proxy: &Proxy, request: &Request) -> (Answer, Exchange) {
+    let mut exchange = Exchange::new(Arc::clone(proxy.observer()), request);
+    let answer = proxy.answer(request).await;
+    exchange.answered(&answer);
+    (answer, exchange)
 }
 
-fn too_large(limit: usize) -> Answer {
-    Answer::error(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"))
+/// The answer to a request whose body was not read to its end.
+fn too_large(proxy: &Proxy, request: &Request) -> (Answer, Exchange) {
+    let limit = proxy.config().limits.body_bytes;
+    let answer = Answer::error(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {limit} bytes"));
+    let mut exchange = Exchange::new(Arc::clone(proxy.observer()), request);
+    exchange.answered(&answer);
+    (answer, exchange)
 }

@@ -13,17 +13,22 @@ use rustix::io::{Errno, ReadWriteFlags};
 use tokio::task::JoinHandle;
 
 use crate::answer::Content;
+use crate::exchange::Exchange;
 
 /// Gives the content of an answer in pieces.
 pub(super) struct Reader {
     content: Content,
+    exchange: Exchange,
     /// A read that has to wait for the disk.
     waiting: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl Reader {
-    pub(super) fn new(content: Content) -> Reader {
-        Reader { content, waiting: None }
+    pub(super) fn new(content: Content, mut exchange: Exchange) -> Reader {
+        if content.length() == Some(0) {
+            exchange.complete();
+        }
+        Reader { content, exchange, waiting: None }
     }
 
     /// Bytes to come, where that is known.
@@ -33,6 +38,17 @@ impl Reader {
 
     /// The next piece, of at most `most` bytes where it comes from a file; `None` at the end.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>, most: usize) -> Poll<Option<io::Result<Bytes>>> {
+        let piece = ready!(self.poll_piece(context, most));
+        if let Some(Ok(bytes)) = &piece {
+            self.exchange.sent(bytes.len());
+        }
+        if piece.is_none() || self.left() == Some(0) {
+            self.exchange.complete();
+        }
+        Poll::Ready(piece)
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>, most: usize) -> Poll<Option<io::Result<Bytes>>> {
         match &mut self.content {
             Content::Empty => Poll::Ready(None),
             Content::Bytes(bytes) => {
@@ -56,16 +72,16 @@ impl Reader {
                             None => {
                                 let (file, from) = (Arc::clone(file), *from);
                                 self.waiting = Some(tokio::task::spawn_blocking(move || read_now(&file, from, size)));
-                                return self.poll_next(context, most);
+                                return self.poll_piece(context, most);
                             }
                         }
                     }
                 };
-                Poll::Ready(Some(read.map(|bytes| {
+                if let Ok(bytes) = &read {
                     *from += bytes.len() as u64;
                     *length = length.saturating_sub(bytes.len() as u64);
-                    bytes
-                })))
+                }
+                Poll::Ready(Some(read))
             }
         }
     }
