@@ -25,6 +25,7 @@ pub mod forward;
 pub mod go_client;
 pub mod link;
 pub mod scenario;
+pub mod serve;
 pub mod server;
 pub mod servers;
 pub mod universe;
