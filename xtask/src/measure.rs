@@ -24,7 +24,7 @@ use crate::workspace::{Workspace, WorkspaceError, cargo, output};
 const STARTS: usize = 20;
 const RUNS: usize = 3;
 /// A diagnosis that takes longer is ended.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(300);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Why there are no figures.
@@ -102,8 +102,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
         ..Scenario::default()
     };
     let silent = faults::find("settings-missing").ok_or(MeasureError::NoFault("settings-missing"))?;
+    let many = Scenario {
+        universe: UniverseSpec { modules: 600, zip_size: ZipSize::Fixed(917_000), ..UniverseSpec::default() },
+        link: LinkSpec { rtt: Duration::from_millis(5), ..LinkSpec::default() },
+        ..Scenario::default()
+    };
     let healthy = worst(&program, &healthy)?;
     let silent = worst(&program, &(silent.build)())?;
+    let many = watch(&program, &["download", "--quiet"], "download", &start_on_link(&many)?)?;
 
     let figures = [
         Figure { what: "size of the release binary", value: size.len() as f64 / 1e6, limit: 20.0, unit: "MB" },
@@ -120,7 +126,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
             unit: "s",
         },
         Figure { what: "doctor, silent server", value: silent.wall.as_secs_f64(), limit: 10.0, unit: "s" },
-        Figure { what: "peak memory of these", value: healthy.peak.max(silent.peak) / MIB, limit: 64.0, unit: "MiB" },
+        Figure {
+            what: "download, 600 modules of 550 MB, peak memory",
+            value: many.peak / MIB,
+            limit: 256.0,
+            unit: "MiB",
+        },
+        Figure { what: "peak memory of the diagnoses", value: healthy.peak.max(silent.peak) / MIB, limit: 64.0, unit: "MiB" },
     ];
     say!("\n| what | measured | limit | |\n|---|---|---|---|");
     for figure in &figures {
@@ -156,13 +168,14 @@ struct Run {
 fn worst(program: &Path, scenario: &Scenario) -> Result<Run, MeasureError> {
     let mut worst = Run { wall: Duration::ZERO, peak: 0.0 };
     for _ in 0..RUNS {
-        let run = diagnose(program, &start_on_link(scenario)?)?;
+        let run = watch(program, &["doctor", "--json"], "doctor", &start_on_link(scenario)?)?;
         worst = Run { wall: worst.wall.max(run.wall), peak: worst.peak.max(run.peak) };
     }
     Ok(worst)
 }
 
-fn diagnose(program: &Path, running: &Running) -> Result<Run, MeasureError> {
+/// Runs the program on a project, to its end or to the deadline.
+fn watch(program: &Path, args: &[&str], what: &'static str, running: &Running) -> Result<Run, MeasureError> {
     let Some(link) = running.link() else {
         return Err(ScenarioError::NeedsLink("a figure").into());
     };
@@ -171,7 +184,7 @@ fn diagnose(program: &Path, running: &Running) -> Result<Run, MeasureError> {
     let go: GoVersion = "go1.27.3".parse()?;
     let path = format!("{}:/usr/bin:/bin", go.goroot()?.join("bin").display());
     let mut command = Command::new(program);
-    command.args(["doctor", "--json"]).arg(running.project());
+    command.args(args).arg(running.project());
     command.env_clear().env("PATH", path).env("HOME", home.path()).env("GOPATH", home.path().join("go"));
     command.env("GOENV", "off").env("GOTOOLCHAIN", "local").envs(running.env());
     command.stdin(Stdio::null()).stdout(report).stderr(Stdio::null());
@@ -181,16 +194,17 @@ fn diagnose(program: &Path, running: &Running) -> Result<Run, MeasureError> {
     let mut peak = 0.0f64;
     loop {
         peak = peak.max(high_water(&status_file));
-        if let Some(status) = child.try_wait().map_err(doing("waiting for goferry doctor"))? {
+        if let Some(status) = child.try_wait().map_err(doing("waiting for goferry"))? {
             let wall = start.elapsed();
-            ended_well("doctor", status, &[0, 1])?;
+            let fine: &[i32] = if what == "doctor" { &[0, 1] } else { &[0] };
+            ended_well(what, status, fine)?;
             return Ok(Run { wall, peak });
         }
         if start.elapsed() > DEADLINE {
-            child.kill().map_err(doing("ending goferry doctor"))?;
-            child.wait().map_err(doing("waiting for goferry doctor"))?;
+            child.kill().map_err(doing("ending goferry"))?;
+            child.wait().map_err(doing("waiting for goferry"))?;
             return Err(MeasureError::Ended {
-                what: "doctor",
+                what,
                 status: format!("no end within {} s", DEADLINE.as_secs()),
             });
         }
