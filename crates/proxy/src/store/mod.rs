@@ -17,6 +17,9 @@
 //! the pinned hash, or the one that the checksum database has. What fails is put into quarantine and fetched again.
 
 mod pins;
+#[cfg(test)]
+mod tests;
+mod versions;
 
 use std::fs::{self, File};
 use std::io;
