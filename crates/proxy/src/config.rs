@@ -12,6 +12,8 @@ use goferry_module::ProxyList;
 pub struct ProxyConfig {
     /// Where it listens.
     pub listen: Vec<Listen>,
+    /// What the TCP ports speak TLS with; nothing for plain text. A Unix socket never speaks TLS.
+    pub tls: Option<Tls>,
     /// What all paths begin with, as `/go`; empty for none.
     pub path_prefix: String,
     /// The folder of the store.
@@ -55,6 +57,20 @@ pub enum Listen {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+}
+
+/// What TLS is spoken with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// A certificate chain, leaf first, and its private key, both in PEM. They are read again when they change.
+    Files {
+        /// The file of the chain.
+        cert: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+    },
+    /// A certificate of an authority that is made at each start, for trials.
+    SelfSigned,
 }
 
 /// Whether the upstream may be asked, and the store written.
@@ -127,6 +143,7 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         ProxyConfig {
             listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
+            tls: None,
             path_prefix: String::new(),
             store: PathBuf::new(),
             source: SourceMode::Fetch,
