@@ -7,6 +7,7 @@
 //! | [`scenario`] | a whole situation as data, and the means to make it real |
 //! | [`server`] | the origin: a module proxy written frame by frame |
 //! | [`servers`] | real servers and proxies, and what remedies say written into their configuration |
+//! | [`sumdb`] | a checksum database's log, signed and in tiles |
 //! | [`universe`] | modules made up for a test, with correct hashes |
 //! | [`forward`], [`dns`], [`certs`] | forward proxies, a DNS server, certificates, right and wrong |
 //! | [`link`] | two network namespaces with delay, rate and loss between them |
@@ -28,4 +29,5 @@ pub mod scenario;
 pub mod serve;
 pub mod server;
 pub mod servers;
+pub mod sumdb;
 pub mod universe;

@@ -6,16 +6,19 @@ mod project;
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use self::project::ProjectSpec;
 
 use self::archive::{Random, go_mod_hash, module_zip};
+use crate::sumdb::Log;
 
 /// The version that every module of a universe has.
 pub const VERSION: &str = "v1.0.0";
 /// What every module path begins with.
 pub const PREFIX: &str = "lab.example.com";
+/// The name of the checksum database that every universe has. A proxy answers for it below `/sumdb/`; nobody else does.
+pub const SUMDB: &str = "sum.lab.example.com";
 /// When every module was published, as `.info` and `@latest` say.
 const TIME: &str = "2024-01-02T03:04:05Z";
 /// The smallest zip that can be made: a go.mod, a Go file and the zip's own directory.
@@ -253,7 +256,7 @@ impl UniverseBuilder {
             }
         });
         let modules = modules.collect();
-        Universe { modules, by_path, go_line: self.go_line, shape: self.shape }
+        Universe { modules, by_path, go_line: self.go_line, shape: self.shape, log: OnceLock::new() }
     }
 }
 
@@ -264,6 +267,7 @@ pub struct Universe {
     by_path: HashMap<String, usize>,
     go_line: String,
     shape: Shape,
+    log: OnceLock<Log>,
 }
 
 impl Universe {
@@ -309,6 +313,40 @@ impl Universe {
             }
             _ => None,
         }
+    }
+
+    /// The answer of the checksum database to what is asked of it, such as `lookup/lab.example.com/m0000@v1.0.0`.
+    #[must_use]
+    pub fn sumdb(&self, asked: &str) -> Option<Body> {
+        let log = self.log();
+        if asked == "supported" {
+            return Some(Body::default());
+        }
+        let body = match (asked, asked.strip_prefix("lookup/")) {
+            ("latest", _) => log.signed(log.size()).into_bytes(),
+            (_, Some(module)) => {
+                let (path, version) = module.split_once('@')?;
+                log.lookup(path, version, |_| log.size())?.into_bytes()
+            }
+            _ => log.tile(asked, log.size())?,
+        };
+        Some(body.into())
+    }
+
+    /// The key of the checksum database: a GOSUMDB.
+    #[must_use]
+    pub fn sumdb_key(&self) -> String {
+        self.log().key()
+    }
+
+    fn log(&self) -> &Log {
+        self.log.get_or_init(|| {
+            let mut log = Log::new(SUMDB);
+            for LabModule { path, zip_hash, go_mod_hash, .. } in &self.modules {
+                log.add(&format!("{path} {VERSION} {zip_hash}\n{path} {VERSION}/go.mod {go_mod_hash}\n"));
+            }
+            log
+        })
     }
 
     fn module(&self, path: &str) -> Option<&LabModule> {

@@ -11,7 +11,7 @@ use std::thread;
 use goferry_module::zip::create_module_zip;
 use goferry_module::{DirHash, EscapedPath, ModuleVersion, escape};
 
-use super::log::{Log, NAME};
+use super::log::{Log, NAME, empty};
 use super::module;
 
 /// A status and a body.
@@ -22,7 +22,6 @@ pub(crate) struct Site {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     log: Log,
     /// The size that look-ups of one module are signed for, where it is not that of the whole log.
@@ -32,6 +31,18 @@ struct State {
     /// Answers in place of the right ones.
     instead: BTreeMap<String, Answer>,
     requests: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            log: empty(),
+            old_heads: BTreeMap::new(),
+            drop_old_tiles: false,
+            instead: BTreeMap::new(),
+            requests: Vec::new(),
+        }
+    }
 }
 
 impl Site {
@@ -112,9 +123,8 @@ impl State {
         if let Some(asked) = path.strip_prefix("lookup/") {
             let (path, version) = asked.split_once('@')?;
             let (path, version) = (EscapedPath::parse(path).ok()?.unescape(), escape::unescape_version(version).ok()?);
-            let id = self.log.find(path.as_str(), &version)?;
-            let size = self.old_heads.get(&id).copied().unwrap_or(self.log.size());
-            return Some(format!("{id}\n{}\n{}", self.log.record(id), self.log.signed(size)).into_bytes());
+            let size = |id| self.old_heads.get(&id).copied().unwrap_or(self.log.size());
+            return self.log.lookup(path.as_str(), &version, size).map(String::into_bytes);
         }
         if self.drop_old_tiles && path.contains(".p/") {
             // Not those at the edge, whose parents nobody else could compute.

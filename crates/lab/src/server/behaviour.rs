@@ -267,7 +267,7 @@ pub struct Answers {
 /// The checksum database endpoint of the proxy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sumdb {
-    /// 404: clients must reach the database themselves.
+    /// 404: clients must reach the database themselves. Only the universe's own is answered for.
     #[default]
     Absent,
     /// 200: the proxy says that it mirrors the database; lookups are still 404.

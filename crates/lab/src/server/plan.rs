@@ -8,7 +8,7 @@ use goferry_wire::h2::ErrorCode;
 
 use super::behaviour::{Behaviour, BodyFault, CutHow, Http2, Silence, Sumdb};
 use super::counters::{Counters, RequestCount};
-use crate::universe::{Body, FileKind, Universe};
+use crate::universe::{Body, FileKind, SUMDB, Universe};
 
 /// Bytes that an endless body repeats.
 static ENDLESS_CHUNK: [u8; 16 * 1024] = [b'x'; 16 * 1024];
@@ -136,7 +136,15 @@ impl Planner {
             return self.refusal(plan, 405);
         }
         if kind == FileKind::SumDb {
+            let own = path.strip_prefix("/sumdb/").and_then(|rest| rest.strip_prefix(SUMDB)?.strip_prefix('/'));
             match answers.sumdb {
+                Sumdb::Absent if own.is_some() => {
+                    let Some(body) = own.and_then(|asked| self.universe.sumdb(asked)) else {
+                        return self.refusal(plan, 404);
+                    };
+                    plan.headers.push(("content-type", kind.content_type().to_owned()));
+                    plan.body = body;
+                }
                 Sumdb::Supported if path.ends_with("/supported") => return plan,
                 Sumdb::Hanging => plan.end = End::Never,
                 Sumdb::Absent | Sumdb::Supported => return self.refusal(plan, 404),

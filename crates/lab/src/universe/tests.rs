@@ -52,6 +52,19 @@ fn unknown_modules_and_versions_are_absent() {
 }
 
 #[test]
+fn the_checksum_database_has_every_module() {
+    let universe = Universe::builder().modules(3).build();
+    let text = |asked: &str| universe.sumdb(asked).map(|body| String::from_utf8_lossy(&body).into_owned());
+    let module = &universe.modules()[1];
+    let lookup = text(&format!("lookup/{}@{VERSION}", module.path)).unwrap();
+    assert!(lookup.starts_with("1\n") && lookup.contains(&module.zip_hash) && lookup.contains(&module.go_mod_hash));
+    assert!(text("latest").unwrap().starts_with("go.sum database tree\n3\n"));
+    assert_eq!(universe.sumdb("tile/8/0/000.p/3").unwrap().len(), 3 * 32);
+    assert!(text("tile/8/0/000.p/4").is_none() && text("lookup/lab.example.com/m0003@v1.0.0").is_none());
+    assert!(universe.sumdb_key().starts_with(SUMDB));
+}
+
+#[test]
 fn changed_files_differ_from_what_go_sum_promises() {
     let universe = Universe::builder().modules(1).build();
     for path in ["/lab.example.com/m0000/@v/v1.0.0.mod", "/lab.example.com/m0000/@v/v1.0.0.zip"] {
