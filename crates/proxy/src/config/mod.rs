@@ -48,6 +48,32 @@ pub struct ProxyConfig {
     pub limits: Limits,
     /// How long requests may take to end after SIGTERM.
     pub drain: Duration,
+    /// Who may ask.
+    pub auth: Auth,
+    /// How requests are logged.
+    pub log_format: LogFormat,
+}
+
+/// Who may ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Everyone who can reach the proxy.
+    #[default]
+    Open,
+    /// Whose name and password are in this file (RFC 7617).
+    Basic(PathBuf),
+    /// Whose token is in this file (RFC 6750).
+    Bearer(PathBuf),
+}
+
+/// How requests are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object on each line.
+    Json,
 }
 
 /// Where a proxy listens.
@@ -161,6 +187,8 @@ impl Default for ProxyConfig {
             client: ClientConfig::default(),
             limits: Limits::default(),
             drain: Duration::from_secs(30),
+            auth: Auth::Open,
+            log_format: LogFormat::Text,
         }
     }
 }
