@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use goferry_module::{DirHash, FileKind, ModuleVersion};
 use goferry_net::Party;
+use tokio::sync::Semaphore;
 
 use crate::cache::{ModCache, Zip};
 use crate::error::{FailKind, FetchError};
@@ -47,6 +48,11 @@ pub struct Fetcher {
     pub splitter: Arc<Splitter>,
     /// Who is told.
     pub progress: Arc<dyn Progress>,
+    /// How many zips are hashed and unpacked at once, or wait for it on a thread.
+    pub turns: Arc<Semaphore>,
+    /// Whether threads that unpack yield to all others of this machine from then on: right where the process ends with
+    /// the download.
+    pub yields: bool,
 }
 
 /// A zip that is in the cache now.
@@ -205,8 +211,11 @@ impl Fetcher {
     ) -> Result<DirHash, FetchError> {
         let (this, module, source) = (Arc::clone(self), module.clone(), source.to_owned());
         let runtime = tokio::runtime::Handle::current();
+        let _turn = self.turns.acquire().await;
         blocking(move || {
-            background();
+            if this.yields {
+                background();
+            }
             let judge = |hash: DirHash| runtime.block_on(this.judge.check(&module, Hashed::Zip, &hash, &source));
             Ok(this.cache.install(&module, zip, judge, extract, &this.unpacker)?.hash)
         })

@@ -17,6 +17,7 @@ use goferry_net::Party;
 use goferry_net::tls::Roots;
 use http::HeaderValue;
 use http::header::VIA;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::config::{Action, ProxyConfig};
@@ -113,6 +114,8 @@ impl Upstream {
         });
 
         let splitter = Arc::new(Splitter::default());
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let turns = Arc::new(Semaphore::new(4 * workers));
         let fetcher = |list: &ProxyList| {
             let go = go_direct(config, env, &store.own().join("direct"), &no_proxy, &no_sum_db, &gosumdb);
             let cache = Arc::clone(store.cache());
@@ -124,6 +127,8 @@ impl Upstream {
                 unpacker: Arc::clone(store.unpacker()),
                 splitter: Arc::clone(&splitter),
                 progress: Arc::new(Nobody),
+                turns: Arc::clone(&turns),
+                yields: false,
             })
         };
         let lanes: Vec<Lane> = config

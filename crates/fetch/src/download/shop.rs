@@ -9,6 +9,7 @@ use goferry_env::{Environment, Inputs, ProjectFiles};
 use goferry_module::{DirHash, FileKind, ModuleVersion, SumDb};
 use goferry_net::Party;
 use goferry_net::tls::Roots;
+use tokio::sync::Semaphore;
 
 use super::go_mod::LocalGo;
 use super::report::Reporter;
@@ -102,6 +103,8 @@ impl Shop {
             unpacker: Arc::new(Unpacker::new(workers)),
             splitter: Arc::default(),
             progress: Arc::new(Told(Arc::clone(&setup.reporter))),
+            turns: Arc::new(Semaphore::new(4 * workers)),
+            yields: true,
         });
         Ok(Shop { fetcher, sources, cache, verifier, local_go: LocalGo::of(env), go_mods: Memo::default() })
     }
