@@ -21,6 +21,8 @@ pub struct TcpInfo {
     pub rcv_mss: u32,
     /// Segments received with data.
     pub data_segs_in: u32,
+    /// Segments sent with data, those sent again included.
+    pub data_segs_out: u32,
     /// Segments that arrived out of order (Linux 5.4 and newer).
     pub rcv_ooopack: u32,
     /// Segments that this side sent again.
@@ -96,6 +98,7 @@ fn read(socket: BorrowedFd<'_>) -> Option<TcpInfo> {
         bytes_received: u64_at(128),
         min_rtt_us: u32_at(148),
         data_segs_in: u32_at(152),
+        data_segs_out: u32_at(156),
         rcv_ooopack: u32_at(224),
     })
 }
@@ -120,6 +123,8 @@ mod tests {
         let info = TcpWatch::new(&client).unwrap().read().unwrap();
         assert_eq!(info.bytes_received, 10_000);
         assert!(info.data_segs_in >= 1);
+        let sent = TcpWatch::new(&server).unwrap().read().unwrap();
+        assert!(sent.data_segs_out >= 1);
         assert_eq!(info.total_retrans, 0);
         assert!(info.rtt() < Duration::from_secs(1));
     }

@@ -106,6 +106,7 @@ pub struct Timeline {
     settings_seen: AtomicU64,
     max_streams: AtomicU32,
     out_of_order: AtomicU32,
+    segments_in: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -147,6 +148,9 @@ pub struct Snapshot {
     pub round_trip: Option<Duration>,
     /// Segments that arrived out of order.
     pub out_of_order: u32,
+    /// Segments with data that arrived; not part of `goferry.timeline/1`.
+    #[serde(skip)]
+    pub segments_in: u32,
     /// Whether the peer sent GOAWAY.
     pub goaway: bool,
     /// Why it ended.
@@ -174,6 +178,7 @@ impl Timeline {
             settings_seen: AtomicU64::new(0),
             max_streams: AtomicU32::new(u32::MAX),
             out_of_order: AtomicU32::new(0),
+            segments_in: AtomicU32::new(0),
             inner: Mutex::new(Inner::default()),
         })
     }
@@ -271,6 +276,7 @@ impl Timeline {
     /// The socket's counters now; a change in out-of-order arrivals becomes an event.
     pub fn read_tcp(&self) -> Option<TcpInfo> {
         let info = self.lock().watch.as_ref().and_then(TcpWatch::read)?;
+        self.segments_in.store(info.data_segs_in, Ordering::Relaxed);
         let before = self.out_of_order.swap(info.rcv_ooopack, Ordering::Relaxed);
         if info.rcv_ooopack > before {
             self.note(Event::OutOfOrder { segments: info.rcv_ooopack - before });
@@ -303,6 +309,7 @@ impl Timeline {
             retries: self.retries.load(Ordering::Relaxed),
             round_trip,
             out_of_order: self.out_of_order.load(Ordering::Relaxed),
+            segments_in: self.segments_in.load(Ordering::Relaxed),
             goaway: inner.goaway.is_some(),
             closed: inner.closed.as_ref().map(|(_, why)| why.clone()),
             events: inner.events.iter().cloned().collect(),

@@ -196,6 +196,38 @@ impl Client {
         pools.iter().map(|(origin, pool)| (origin.to_string(), pool.snapshots())).collect()
     }
 
+    /// The pools, by origin.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Pool> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Asks `base` once for what the go command asks first, whether it answers for a checksum database. Gives the status,
+    /// whatever it is.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn reach(&self, base: &ProxyUrl, bound: Duration) -> Result<u16, FetchError> {
+        let ask = async {
+            match self.open(base, "/sumdb/sum.golang.org/supported", &Get::default()).await {
+                Ok((response, _)) => Ok(response.status),
+                Err(Trouble::Busy { status, .. }) => Ok(status),
+                Err(Trouble::Net(failure, _)) => {
+                    let (party, text) = (failure.error.party, format!("{base}: {}", failure.error));
+                    Err(FetchError::new(FailKind::Network(Some(Box::new(failure.error))), party, text))
+                }
+                Err(Trouble::Final(error)) => match error.kind {
+                    FailKind::NotFound(status) | FailKind::Status(status) => Ok(status),
+                    _ => Err(error),
+                },
+            }
+        };
+        tokio::time::timeout(bound, ask).await.unwrap_or_else(|_| {
+            let text = format!("{base}: no answer within {:.0} s", bound.as_secs_f64());
+            Err(FetchError::new(FailKind::Status(504), Party::Upstream, text))
+        })
+    }
+
     /// Requests that failed on the way and came through in the end.
     #[must_use]
     pub fn healed(&self) -> u64 {

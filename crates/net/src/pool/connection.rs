@@ -345,6 +345,9 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
     };
     let (status, headers, inbound) = answered.map_err(|failure| lease.failure(failure))?;
     lease.shared.answered.store(true, Ordering::Relaxed);
+    if let Some(inner) = lease.back.upgrade() {
+        inner.answers.note(status, began.elapsed());
+    }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(length) = length {
         lease.expect(length);

@@ -10,6 +10,7 @@
 //!
 //! Nothing is retried here. A [`Failure`] says what happened; who knows whether the request may be sent again decides.
 
+mod answers;
 pub mod growth;
 
 mod connection;
@@ -32,6 +33,7 @@ use crate::connect::{Connector, Origin};
 use crate::error::NetError;
 use crate::timeline::{Snapshot, Timeline};
 
+pub use answers::{AnswerCounts, BOUNDS};
 pub use response::{Body, Response};
 use slots::{Slots, Ticket};
 
@@ -190,6 +192,23 @@ pub struct Summary {
     pub decisions: Vec<Decided>,
 }
 
+/// The pool's present load, and what its summary leaves out.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    /// Streams in flight by the connection's number.
+    pub in_flight: Vec<(u32, usize)>,
+    /// Requests that wait for a connection.
+    pub waiting: usize,
+    /// Segments with data that arrived on all connections so far.
+    pub segments_in: u64,
+    /// Requests that were sent on a connection that had carried one before.
+    pub reused: u64,
+    /// The answers so far.
+    pub answers: AnswerCounts,
+    /// Since the pool began: what [`Decided::at`] counts from.
+    pub age: Duration,
+}
+
 /// A decision of the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decided {
@@ -208,6 +227,7 @@ struct Inner {
     config: PoolConfig,
     born: Instant,
     slots: Mutex<Slots>,
+    answers: answers::Answers,
     /// Signalled whenever a connection has room and nothing waits.
     idle: Notify,
     next: AtomicU64,
@@ -225,6 +245,7 @@ impl Pool {
             config,
             born: Instant::now(),
             slots,
+            answers: answers::Answers::default(),
             idle: Notify::new(),
             next: AtomicU64::new(1),
             alive: watch::Sender::new(()),
@@ -302,6 +323,15 @@ impl Pool {
         let mut summary = self.0.lock().summary();
         summary.origin = self.origin().to_string();
         summary
+    }
+
+    /// Its present load.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let mut load = self.0.lock().load();
+        load.answers = self.0.answers.read();
+        load.age = self.0.born.elapsed();
+        load
     }
 
     /// Each connection as it is now, and the newest of those that are over.

@@ -133,6 +133,7 @@ pub(super) struct Slots {
     ended: BTreeMap<String, u64>,
     gone: VecDeque<Arc<Timeline>>,
     gone_sums: (u64, u64, u64, u64),
+    gone_segments: u64,
     round_trip: Option<Duration>,
     decisions: VecDeque<Decided>,
 }
@@ -165,6 +166,7 @@ impl Slots {
             ended: BTreeMap::new(),
             gone: VecDeque::new(),
             gone_sums: (0, 0, 0, 0),
+            gone_segments: 0,
             round_trip: None,
             decisions: VecDeque::new(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{DIAL_PAUSE, KEPT, Queued, Shared, Slot, Slots, Told};
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::pool::connection::{Http1, Sender};
-use crate::pool::{Cause, Class, Failure};
+use crate::pool::{Cause, Class, Failure, Load};
 use crate::timeline::{Event, Timeline};
 
 impl Slots {
@@ -125,6 +125,7 @@ impl Slots {
         self.gone_sums.1 += u64::from(snapshot.requests > 0);
         self.gone_sums.2 += snapshot.bytes_in;
         self.gone_sums.3 += u64::from(snapshot.out_of_order);
+        self.gone_segments += u64::from(snapshot.segments_in);
         if self.gone.len() == KEPT {
             self.gone.pop_front();
         }
@@ -210,6 +211,21 @@ impl Slots {
         self.http1_impossible = true;
         self.decide(now, "the server takes no HTTP/1.1: back to HTTP/2".to_owned());
         true
+    }
+
+    /// The present load; the answers are counted elsewhere.
+    pub(in crate::pool) fn load(&self) -> Load {
+        let (mut requests, mut used, ..) = self.gone_sums;
+        let mut segments_in = self.gone_segments;
+        for slot in &self.slots {
+            let timeline = &slot.shared.timeline;
+            requests += timeline.requests();
+            used += u64::from(timeline.requests() > 0);
+            segments_in += u64::from(timeline.read_tcp().map_or(0, |info| info.data_segs_in));
+        }
+        let in_flight = self.slots.iter().map(|slot| (slot.shared.timeline.number(), slot.in_flight)).collect();
+        let waiting = self.small.len() + self.large.len();
+        Load { in_flight, waiting, segments_in, reused: requests.saturating_sub(used), ..Load::default() }
     }
 
     /// Connections that are to be closed: drained and done, or idle for too long.
