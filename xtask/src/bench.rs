@@ -1,34 +1,23 @@
-//! `cargo xtask bench download`: the real go command, goferry and the limit, side by side, for `docs/evidence/download.md`.
-//!
-//! Every run is by itself: a new link, a new nginx, an empty cache (or a full one), the same environment for both clients, in
-//! alternating order. A run counts only if the cache then holds as many zips and files as the go command leaves.
+//! `cargo xtask bench`: what goferry gains, measured side by side with what there is without it.
 
-mod limit;
+pub(crate) mod download;
 mod machine;
-mod rows;
 mod subject;
-mod table;
+mod way;
 
-use std::collections::BTreeMap;
-use std::env;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use goferry_lab::go_client::{GoClientError, GoVersion};
+use goferry_lab::go_client::GoClientError;
 use goferry_lab::link::LinkError;
 
-use self::rows::{Row, Subject};
-use self::subject::Ready;
-use crate::client::{Call, ClientError, Home, Tool, memory};
-use crate::oracle::build;
-use crate::say::say;
-use crate::served::{ServedError, Shelf, Traffic};
-use crate::upstream::{NEW, UpstreamError};
-use crate::workspace::{Workspace, WorkspaceError};
+use crate::client::ClientError;
+use crate::served::ServedError;
+use crate::upstream::UpstreamError;
+use crate::workspace::WorkspaceError;
 
-/// Both clients get it.
+/// Every client gets it.
 const GOMAXPROCS: &str = "2";
 const RUNS: usize = 5;
 const DEADLINE: Duration = Duration::from_secs(2_400);
@@ -84,158 +73,8 @@ pub(crate) enum BenchError {
     System(#[from] io::Error),
 }
 
-/// Which of the two clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Who {
-    Go,
-    Goferry,
-}
-
-/// What is to be measured.
-#[derive(Debug)]
-pub(crate) struct Options {
-    runs: usize,
-    long_once: bool,
-    only: Option<Who>,
-    /// Each a list of words that a row must have; all rows where there is none.
-    rows: Vec<Vec<String>>,
-    binary: Option<PathBuf>,
-    memory: PathBuf,
-    disk: Option<PathBuf>,
-    out: Option<PathBuf>,
-}
-
-impl Options {
-    /// Reads what follows `bench download`.
-    ///
-    /// # Errors
-    /// [`BenchError::Usage`].
-    pub(crate) fn parse(arguments: &[String]) -> Result<Self, BenchError> {
-        let mut options = Self {
-            runs: RUNS,
-            long_once: false,
-            only: None,
-            rows: Vec::new(),
-            binary: env::var_os(BINARY).map(PathBuf::from),
-            memory: memory(),
-            disk: None,
-            out: None,
-        };
-        let usage = |text: String| Err(BenchError::Usage(text));
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| BenchError::Usage(format!("{argument} needs a value")));
-            let mut row = None;
-            match argument.as_str() {
-                "--quick" => options.runs = 1,
-                "--runs" => match value()?.parse() {
-                    Ok(runs) if runs > 0 => options.runs = runs,
-                    _ => return usage("--runs needs a number of 1 or more".to_owned()),
-                },
-                "--long-once" => options.long_once = true,
-                "--only" => match value()?.as_str() {
-                    "go" => options.only = Some(Who::Go),
-                    "goferry" => options.only = Some(Who::Goferry),
-                    other => return usage(format!("--only is go or goferry, not {other:?}")),
-                },
-                "--binary" => options.binary = Some(PathBuf::from(value()?)),
-                "--tmpfs" => options.memory = PathBuf::from(value()?),
-                "--disk" => options.disk = Some(PathBuf::from(value()?)),
-                "--out" => options.out = Some(PathBuf::from(value()?)),
-                "--rows" => row = Some(value()?),
-                other if other.starts_with('-') => return usage(format!("unknown: {other}")),
-                _ => row = Some(argument),
-            }
-            if let Some(words) = row {
-                let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-                if !rows::all().iter().any(|row| row.is(&words)) {
-                    let known: Vec<String> =
-                        rows::all().iter().map(|row| format!("    {}", row.tags().join(","))).collect();
-                    return usage(format!("no row is {:?}; there are:\n{}", words.join(","), known.join("\n")));
-                }
-                options.rows.push(words);
-            }
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, row: &Row) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|words| row.is(words))
-    }
-
-    /// Where the page goes; nowhere when it would be a part of it.
-    fn page(&self, workspace: &Workspace) -> Option<PathBuf> {
-        let whole = self.rows.is_empty() && self.only.is_none();
-        self.out.clone().or_else(|| whole.then(|| workspace.root.join("docs/evidence")))
-    }
-}
-
-/// One run of one client.
-#[derive(Clone, Debug)]
-pub(crate) struct Sample {
-    pub(crate) seconds: f64,
-    pub(crate) traffic: Traffic,
-}
-
-/// What was measured of a row.
-#[derive(Clone, Debug)]
-pub(crate) struct Measured {
-    pub(crate) row: Row,
-    /// Runs that ended well, in their order; with them the words of those that did not.
-    pub(crate) samples: BTreeMap<Who, Vec<Result<Sample, String>>>,
-    /// Seconds that the link needs, where there is one, and that the disk needs.
-    pub(crate) limits: Option<(Option<f64>, f64)>,
-}
-
-/// Measures and writes.
-///
-/// # Errors
-/// When something cannot be had that every run needs. A client that fails is a cell of the table.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchError> {
-    let wanted: Vec<Row> = rows::all().into_iter().filter(|row| options.wants(row)).collect();
-    let go: GoVersion = NEW.parse()?;
-    let mut tools = BTreeMap::new();
-    if options.only != Some(Who::Goferry) {
-        tools.insert(Who::Go, Tool::Go(go.clone()));
-    }
-    if options.only != Some(Who::Go) {
-        let binary = match &options.binary {
-            Some(binary) => fs::canonicalize(binary)?,
-            None => build(workspace, true)?,
-        };
-        tools.insert(Who::Goferry, Tool::Goferry(binary));
-    }
-    let disk = options.disk.clone().unwrap_or_else(|| workspace.target.join("bench"));
-    fs::create_dir_all(&disk)?;
-    let places = [places(&options.memory, true)?, places(&disk, false)?];
-    let mut bench =
-        Bench { workspace, go, tools, places: [options.memory.clone(), disk], shelf: Shelf::new()?, ready: Vec::new() };
-    let page = options.page(workspace);
-    let load = machine::load()?;
-    if load > 0.5 {
-        say!("    warning: this machine is busy (load {load:.1}): what follows is noise");
-    }
-    let mut done = Vec::new();
-    for row in wanted {
-        say!("==> {}", row.tags().join(","));
-        let measured = bench.row(&row, options)?;
-        say!("{}", table::line(&measured));
-        done.push(measured);
-        // An interrupted run leaves what it has measured.
-        if let Some(out) = &page {
-            fs::create_dir_all(out)?;
-            fs::write(out.join("download.md"), table::page(&bench.facts(&places, options)?, &done))?;
-        }
-    }
-    say!("\n{}", table::table(&done));
-    if let Some(out) = &page {
-        say!("    {}", out.join("download.md").display());
-    }
-    Ok(())
-}
-
 /// The file system of a folder, which must be, or not be, in memory.
-fn places(folder: &Path, memory: bool) -> Result<String, BenchError> {
+fn place_of(folder: &Path, memory: bool) -> Result<String, BenchError> {
     let kind = machine::file_system(folder)?;
     if (kind == "tmpfs") == memory {
         return Ok(kind);
@@ -244,151 +83,14 @@ fn places(folder: &Path, memory: bool) -> Result<String, BenchError> {
     Err(BenchError::Place { path: folder.to_owned(), kind, not, option })
 }
 
-/// What all rows share.
-struct Bench<'a> {
-    workspace: &'a Workspace,
-    go: GoVersion,
-    tools: BTreeMap<Who, Tool>,
-    /// In memory, and on disk.
-    places: [PathBuf; 2],
-    shelf: Shelf,
-    ready: Vec<(Subject, Ready)>,
+/// The middle of some values, the upper one of two.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
-impl Bench<'_> {
-    fn row(&mut self, row: &Row, options: &Options) -> Result<Measured, BenchError> {
-        if !self.ready.iter().any(|known| known.0 == row.subject) {
-            let ready = Ready::new(row.subject, self.workspace, &self.shelf, &self.go, &self.places[0])?;
-            self.ready.push((row.subject, ready));
-        }
-        let Some((_, ready)) = self.ready.iter().find(|known| known.0 == row.subject) else {
-            return Err(BenchError::NoProject("a subject"));
-        };
-        let place = &self.places[usize::from(!row.tmpfs)];
-        let mut samples: BTreeMap<Who, Vec<Result<Sample, String>>> = BTreeMap::new();
-        let mut copies = Vec::new();
-        for number in 0..options.runs {
-            let mut order: Vec<Who> = self.tools.keys().copied().collect();
-            if number % 2 == 1 {
-                order.reverse();
-            }
-            for who in order {
-                let so_far = samples.entry(who).or_default();
-                let long = |sample: &Result<Sample, String>| sample.as_ref().is_ok_and(|sample| sample.seconds > LONG);
-                if options.long_once && who == Who::Go && so_far.iter().any(long) {
-                    continue;
-                }
-                let sample = self.sample(row, ready, who, place, number as u64 + 1)?;
-                match &sample {
-                    Ok(sample) => say!("    {who:?}: {:.3} s, {}", sample.seconds, sample.traffic),
-                    Err(why) => say!("    {who:?}: fails: {why}"),
-                }
-                so_far.push(sample);
-            }
-            if !row.cached {
-                copies.push(limit::of_disk(&ready.result(), place)?);
-            }
-        }
-        let limits = (!row.cached).then(|| {
-            (row.way.map(|way| limit::of_link(&way, ready.bytes)), table::median(&copies).unwrap_or_default())
-        });
-        Ok(Measured { row: *row, samples, limits })
-    }
-
-    /// One run; an inner error is a client that failed.
-    fn sample(
-        &self,
-        row: &Row,
-        ready: &Ready,
-        who: Who,
-        place: &Path,
-        seed: u64,
-    ) -> Result<Result<Sample, String>, BenchError> {
-        let home = Home::new_in(place)?;
-        let project = home.at("project");
-        if row.cached {
-            let served = self.shelf.serve(&ready.modules, None, None)?;
-            ready.write_project(&project)?;
-            let filled = self.call(&home, &project, &served.env(), None).download(&self.tools[&who])?;
-            if !filled.succeeded() {
-                return Ok(Err(filled.failure()));
-            }
-        }
-        ready.write_project(&project)?;
-        let link = row.way.map(|way| way.build(seed)).transpose()?;
-        let served = self.shelf.serve(&ready.modules, None, link.as_ref())?;
-        limit::settle(place)?;
-        let done = self.call(&home, &project, &served.env(), link.as_ref()).download(&self.tools[&who])?;
-        if !done.succeeded() {
-            return Ok(Err(done.failure()));
-        }
-        if !ready.is_whole(&home.modcache())? {
-            return Ok(Err("ended well, and the cache is not what the go command leaves".to_owned()));
-        }
-        let traffic = served.traffic()?;
-        home.empty()?;
-        Ok(Ok(Sample { seconds: done.wall.as_secs_f64(), traffic }))
-    }
-
-    fn call<'b>(
-        &'b self,
-        home: &'b Home,
-        project: &'b Path,
-        env: &[(&'static str, std::ffi::OsString)],
-        link: Option<&'b goferry_lab::link::Link>,
-    ) -> Call<'b> {
-        let mut env = env.to_vec();
-        env.extend([("GOSUMDB", "off".into()), ("GOMAXPROCS", GOMAXPROCS.into())]);
-        Call { go: &self.go, dir: project, home, env, deadline: DEADLINE, link }
-    }
-
-    fn facts(&self, file_systems: &[String; 2], options: &Options) -> Result<machine::Facts, BenchError> {
-        let goferry = self.tools.values().find_map(|tool| match tool {
-            Tool::Goferry(binary) => Some(binary.as_path()),
-            Tool::Go(_) => None,
-        });
-        let subjects = self.ready.iter().map(|(subject, ready)| (*subject, ready.zips, ready.files, ready.bytes));
-        Ok(machine::Facts {
-            machine: machine::describe()?,
-            nginx: machine::nginx()?,
-            go: self.go.to_string(),
-            goferry: goferry.map(machine::goferry).transpose()?,
-            built_here: options.binary.is_none(),
-            file_systems: file_systems.clone(),
-            runs: options.runs,
-            long_once: options.long_once.then_some(LONG),
-            gomaxprocs: GOMAXPROCS,
-            real: subject::REAL,
-            subjects: subjects.collect(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Options, BenchError> {
-        Options::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn rows_and_runs_are_chosen() {
-        let options = parse("--rows synthetic,50ms,cubic --runs 3 real,loopback --only go").unwrap();
-        assert_eq!((options.runs, options.only), (3, Some(Who::Go)));
-        let wanted: Vec<Row> = rows::all().into_iter().filter(|row| options.wants(row)).collect();
-        assert_eq!(wanted.iter().filter(|row| row.subject == Subject::Real).count(), 2);
-        assert!(wanted.iter().all(|row| row.way.is_none_or(|way| way.rtt_ms == 50 && way.sender == "cubic")));
-        for wrong in ["--runs 0", "--only curl", "nonsense", "--rows", "--fast"] {
-            assert!(matches!(parse(wrong), Err(BenchError::Usage(_))), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_part_of_the_table_does_not_replace_the_page() {
-        let workspace = Workspace { root: "/w".into(), target: "/t".into(), tests: Vec::new(), depends: Vec::new() };
-        assert_eq!(parse("--quick").unwrap().page(&workspace), Some("/w/docs/evidence".into()));
-        assert_eq!(parse("synthetic").unwrap().page(&workspace), None);
-        assert_eq!(parse("synthetic --out x").unwrap().page(&workspace), Some("x".into()));
-    }
+/// Seconds, with as many digits as count.
+pub(crate) fn short(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{seconds:.3}") } else { format!("{seconds:.2}") }
 }

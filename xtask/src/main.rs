@@ -20,7 +20,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::BenchError;
+use bench::{BenchError, download};
 use oracle::{Options, OracleError};
 use say::say;
 use steps::Step;
@@ -101,7 +101,7 @@ fn compare(workspace: &Workspace, arguments: &[String]) -> ExitCode {
 }
 
 fn race(workspace: &Workspace, arguments: &[String]) -> ExitCode {
-    match bench::Options::parse(arguments).and_then(|options| bench::run(workspace, &options)) {
+    match download::Options::parse(arguments).and_then(|options| download::run(workspace, &options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ BenchError::Usage(_)) => {
             failed(&error);

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use goferry_lab::go_client::GoVersion;
 use goferry_lab::servers::write_goproxy;
-use goferry_lab::universe::{ProjectSpec, Universe, ZipSize};
+use goferry_lab::universe::{ProjectSpec, Shape, Universe, ZipSize};
 use tempfile::TempDir;
 
 use super::BenchError;
-use super::rows::Subject;
 use crate::client::{Call, Home, Tool};
 use crate::oracle::projects::Project;
 use crate::served::Shelf;
@@ -23,6 +22,17 @@ pub(crate) const REAL: &str = "prometheus";
 const MODULES: usize = 200;
 const ZIP_BYTES: usize = 50_000;
 const DEADLINE: Duration = Duration::from_secs(300);
+
+/// What is downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// 200 modules of 50 kB, none of which requires another.
+    Flat,
+    /// The same, where module i requires 2i+1 and 2i+2.
+    Tree,
+    /// A real project.
+    Real,
+}
 
 /// A project that is ready to be downloaded.
 pub(crate) struct Ready {
@@ -53,9 +63,11 @@ impl Ready {
         let project = TempDir::with_prefix("goferry-bench-")?;
         let mut server_files = None;
         let modules = match subject {
-            Subject::Synthetic => {
+            Subject::Flat | Subject::Tree => {
                 let files = TempDir::with_prefix_in("goferry-bench-", memory)?;
-                let universe = Universe::builder().modules(MODULES).zip_size(ZipSize::Fixed(ZIP_BYTES)).build();
+                let shape = if subject == Subject::Tree { Shape::BinaryTree } else { Shape::Flat };
+                let universe = Universe::builder().modules(MODULES).shape(shape);
+                let universe = universe.zip_size(ZipSize::Fixed(ZIP_BYTES)).build();
                 write_goproxy(&universe, files.path())?;
                 universe.write_project(project.path(), &ProjectSpec::default())?;
                 let modules = files.path().to_owned();

@@ -1,37 +1,7 @@
 //! The situations that are measured, and what is to be reached in some of them.
 
-use std::time::Duration;
-
-use goferry_lab::link::{Link, LinkError};
-
-/// What is downloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    /// 200 modules of 50 kB.
-    Synthetic,
-    /// A real project.
-    Real,
-}
-
-/// A way between client and server.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Way {
-    pub(crate) rtt_ms: u64,
-    pub(crate) rate_bits: u64,
-    /// Share of packets lost on the way to the client.
-    pub(crate) loss: f64,
-    /// Congestion control of both sides.
-    pub(crate) sender: &'static str,
-}
-
-impl Way {
-    /// The emulated link; the same seed loses the same packets.
-    pub(crate) fn build(&self, seed: u64) -> Result<Link, LinkError> {
-        let Self { rtt_ms, rate_bits, loss, sender } = *self;
-        let link = Link::builder().rtt(Duration::from_millis(rtt_ms)).rate_bits(rate_bits).loss(loss);
-        link.congestion(sender).seed(seed).build()
-    }
-}
+use crate::bench::subject::Subject;
+use crate::bench::way::{self, Way};
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,17 +29,8 @@ pub(crate) struct Target {
 impl Row {
     /// The words that choose rows on the command line, and name them.
     pub(crate) fn tags(&self) -> Vec<String> {
-        let subject = match self.subject {
-            Subject::Synthetic => "synthetic",
-            Subject::Real => "real",
-        };
-        let mut tags = vec![subject.to_owned()];
-        match self.way {
-            None => tags.push("loopback".to_owned()),
-            Some(way) => {
-                tags.extend([format!("{}ms", way.rtt_ms), format!("{}%", way.loss * 100.0), way.sender.to_owned()]);
-            }
-        }
+        let mut tags = vec![name(self.subject).to_owned()];
+        tags.extend(way::tags(self.way.as_ref()));
         tags.push(if self.tmpfs { "tmpfs" } else { "disk" }.to_owned());
         tags.push(if self.cached { "cached" } else { "cold" }.to_owned());
         tags
@@ -86,7 +47,7 @@ impl Row {
         let Self { subject, way, tmpfs, cached } = *self;
         let of = |faster, limit| Target { faster: Some(faster), limit, seconds: None };
         if cached {
-            let seconds = (subject == Subject::Synthetic).then_some(0.05);
+            let seconds = (subject == Subject::Flat).then_some(0.05);
             return Target { seconds, ..Target::default() };
         }
         let Some(way) = way else {
@@ -96,13 +57,18 @@ impl Row {
             return Target::default();
         }
         match subject {
-            Subject::Synthetic if way.loss == 0.0 => of(20.0, Some(1.25)),
-            Subject::Synthetic if way.loss == 0.01 => of(15.0, None),
+            Subject::Flat if way.loss == 0.0 => of(20.0, Some(1.25)),
+            Subject::Flat if way.loss == 0.01 => of(15.0, None),
             Subject::Real if way.loss == 0.0 => of(3.3, Some(1.25)),
             Subject::Real if way.loss == 0.001 => of(8.0, None),
             _ => Target::default(),
         }
     }
+}
+
+/// What a subject is called here.
+pub(super) fn name(subject: Subject) -> &'static str {
+    if subject == Subject::Real { "real" } else { "synthetic" }
 }
 
 /// All rows.
@@ -120,7 +86,7 @@ pub(crate) fn all() -> Vec<Row> {
         way(150, 50, 0.0, "cubic"),
     ];
     let mut rows = Vec::new();
-    for subject in [Subject::Synthetic, Subject::Real] {
+    for subject in [Subject::Flat, Subject::Real] {
         rows.extend(ways.map(|way| Row { subject, way, tmpfs: true, cached: false }));
         rows.extend([None, near, far].map(|way| Row { subject, way, tmpfs: false, cached: false }));
         rows.extend([true, false].map(|tmpfs| Row { subject, way: far, tmpfs, cached: true }));

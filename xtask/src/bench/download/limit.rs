@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::rows::Way;
+use crate::bench::machine::settle;
+use crate::bench::way::Way;
 
 /// What Linux sends before the first acknowledgement: ten segments of 1448 bytes (net/ipv4/tcp.c, TCP_INIT_CWND).
 const FIRST_FLIGHT: f64 = 10.0 * 1448.0;
@@ -41,14 +42,6 @@ pub(crate) fn of_disk(result: &Path, place: &Path) -> io::Result<f64> {
     let seconds = start.elapsed().as_secs_f64();
     folder.close()?;
     if status.success() { Ok(seconds) } else { Err(io::Error::other(format!("cp -r: {status}"))) }
-}
-
-/// Writes out what earlier runs left to be written, so that no run pays for another.
-///
-/// # Errors
-/// When `sync` cannot be run.
-pub(crate) fn settle(place: &Path) -> io::Result<()> {
-    Command::new("sync").arg("-f").arg(place).stdin(Stdio::null()).status().map(drop)
 }
 
 #[cfg(test)]

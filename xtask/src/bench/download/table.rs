@@ -2,14 +2,37 @@
 
 use std::fmt::Write as _;
 
-use super::machine::Facts;
-use super::rows::{Row, Subject};
+use super::rows::{self, Row};
 use super::{Measured, Sample, Who};
+use crate::bench::subject::Subject;
+use crate::bench::{short, way};
 
 const HEAD: &str = "| project | link | sender | cache | go, s | goferry, s | limit, s (link; disk) | go / goferry | goferry / limit | to reach | connections: go, goferry | requests: go, goferry | MB: go, goferry | runs, s: go; goferry |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
-/// The whole page.
-pub(super) fn page(facts: &Facts, rows: &[Measured]) -> String {
+/// What the figures were measured with.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) machine: String,
+    pub(super) nginx: String,
+    pub(super) go: String,
+    /// `None` when it was not measured.
+    pub(super) goferry: Option<String>,
+    /// Whether it is the release build of this checkout.
+    pub(super) built_here: bool,
+    /// Of the folder in memory and of the one on disk.
+    pub(super) file_systems: [String; 2],
+    pub(super) runs: usize,
+    /// Seconds above which go was run once.
+    pub(super) long_once: Option<f64>,
+    pub(super) gomaxprocs: &'static str,
+    /// The name of the real project.
+    pub(super) real: &'static str,
+    /// Zips, files in the cache and bytes of each subject.
+    pub(super) subjects: Vec<(Subject, usize, usize, u64)>,
+}
+
+/// The whole page. Of the page that is there, `before`, the rows that were not measured again are kept.
+pub(super) fn page(facts: &Facts, rows: &[Measured], before: Option<&str>) -> String {
     let Facts { machine, nginx, go, goferry, file_systems: [memory, disk], runs, gomaxprocs, real, .. } = facts;
     let build = if facts.built_here { ", release build" } else { ", a binary that was given" };
     let goferry = goferry.as_ref().map_or("goferry not measured".to_owned(), |version| format!("{version}{build}"));
@@ -22,7 +45,7 @@ pub(super) fn page(facts: &Facts, rows: &[Measured]) -> String {
     );
     for (subject, zips, files, bytes) in &facts.subjects {
         let name = match subject {
-            Subject::Synthetic => {
+            Subject::Flat | Subject::Tree => {
                 "synthetic: flat, go 1.21, complete go.sum, contents that cannot be compressed".to_owned()
             }
             Subject::Real => {
@@ -54,7 +77,34 @@ pub(super) fn page(facts: &Facts, rows: &[Measured]) -> String {
         if *runs == 1 { "" } else { "s of each client" },
         once.unwrap_or_default()
     );
-    text + &table(rows)
+    let (mut lines, mut missing, mut kept) = (String::new(), Vec::new(), false);
+    for row in super::rows::all() {
+        let old = || before?.lines().find(|line| line.starts_with(&key(&row))).map(str::to_owned);
+        match rows.iter().find(|measured| measured.row == row).map(line) {
+            Some(line) => lines += &(line + "\n"),
+            None => match old() {
+                Some(line) => {
+                    kept = true;
+                    lines += &(line + "\n");
+                }
+                None => missing.push(row.tags().join(", ")),
+            },
+        }
+    }
+    text += &(HEAD.to_owned() + &lines);
+    if kept {
+        text += "\nSome rows were measured again, by themselves, on the same machine; each row is of one run.\n";
+    }
+    if !missing.is_empty() {
+        let _ = writeln!(text, "\nNot measured: {}.", missing.join("; "));
+    }
+    text
+}
+
+/// What the line of a row begins with.
+fn key(row: &Row) -> String {
+    let (subject, link, sender, cache) = names(row);
+    format!("| {subject} | {link} | {sender} | {cache} |")
 }
 
 /// The table alone.
@@ -102,13 +152,6 @@ pub(super) fn line(measured: &Measured) -> String {
     .fold("|".to_owned(), |line, cell| format!("{line} {cell} |"))
 }
 
-/// The middle of some values, the upper one of two.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 /// The run whose time is the median of those that ended well.
 fn middle(measured: &Measured, who: Who) -> Option<&Sample> {
     let mut samples: Vec<&Sample> = measured.samples.get(&who)?.iter().flatten().collect();
@@ -124,19 +167,14 @@ fn walls(measured: &Measured, who: Who) -> String {
 }
 
 fn names(row: &Row) -> (&'static str, String, &'static str, String) {
-    let subject = if row.subject == Subject::Real { "real" } else { "synthetic" };
-    let link = row.way.map_or("loopback".to_owned(), |way| {
-        let rate = if way.rate_bits >= 1_000_000_000 {
-            format!("{} Gbit/s", way.rate_bits / 1_000_000_000)
-        } else {
-            format!("{} Mbit/s", way.rate_bits / 1_000_000)
-        };
-        let loss = if way.loss > 0.0 { format!(", {} % loss", way.loss * 100.0) } else { String::new() };
-        format!("{} ms, {rate}{loss}", way.rtt_ms)
-    });
     let place = if row.tmpfs { "tmpfs" } else { "disk" };
     let state = if row.cached { "everything cached" } else { "cold" };
-    (subject, link, row.way.map_or("-", |way| way.sender), format!("{place}, {state}"))
+    (
+        rows::name(row.subject),
+        way::name(row.way.as_ref()),
+        row.way.map_or("-", |way| way.sender),
+        format!("{place}, {state}"),
+    )
 }
 
 /// What was to be reached, and whether it was.
@@ -164,15 +202,10 @@ fn reached(row: &Row, faster: Option<f64>, of_limit: Option<f64>, goferry: Optio
     }
 }
 
-fn short(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{seconds:.3}") } else { format!("{seconds:.2}") }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::rows;
     use super::*;
     use crate::served::Traffic;
 
@@ -194,6 +227,7 @@ mod tests {
         let expected = "| synthetic | 50 ms, 200 Mbit/s | cubic | tmpfs, cold | 22.50 | 0.950 | 0.800 (0.800; 0.100) | 23.7 | 1.19 | \
              20 times faster, 1.25 of the limit: reached | 1, 1 | 600, 600 | 10.0, 10.0 | 22.00 23.00 22.50; 0.900 1.00 0.950 |";
         assert_eq!(good, expected);
+        assert!(good.starts_with(&key(&measured("synthetic,50ms,0%,tmpfs,cold", &[], &[]).row)));
         let slow = line(&measured("synthetic,50ms,0%,tmpfs,cold", &[22.0], &[1.01]));
         assert!(slow.contains("1.25 of the limit: **missed**"), "{slow}");
         let cached = line(&measured("synthetic,cached,tmpfs", &[0.4], &[0.06]));
