@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use goferry_fetch::{FailKind, FetchError};
+use goferry_net::tcp_info::TcpWatch;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
@@ -28,6 +29,8 @@ pub struct Peer {
     pub protocol: &'static str,
     /// Whether TLS is spoken.
     pub tls: bool,
+    /// The socket's own counters, of TCP: `TcpWatch::new(&socket)` as it is accepted. It keeps the socket open.
+    pub tcp: Option<TcpWatch>,
 }
 
 /// A request.

@@ -52,6 +52,8 @@ pub struct ProxyConfig {
     pub auth: Auth,
     /// How requests are logged.
     pub log_format: LogFormat,
+    /// Where to; standard error where nothing is said.
+    pub log_file: Option<PathBuf>,
 }
 
 /// Who may ask.
@@ -189,6 +191,7 @@ impl Default for ProxyConfig {
             drain: Duration::from_secs(30),
             auth: Auth::Open,
             log_format: LogFormat::Text,
+            log_file: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use goferry_net::tcp_info::TcpWatch;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
@@ -96,10 +97,11 @@ impl Server {
                     Ok((socket, address)) => {
                         let Ok(turn) = Arc::clone(&limit).try_acquire_owned() else { continue };
                         let _ = socket.set_nodelay(true);
+                        let tcp = TcpWatch::new(&socket);
                         let (this, stop) = (Arc::clone(&self), stop.clone());
                         running.spawn(async move {
                             let _turn = turn;
-                            this.plain(socket, address.ip().to_string(), stop).await;
+                            this.plain(socket, address.ip().to_string(), tcp, stop).await;
                         });
                     }
                     Err(error) => {
@@ -116,7 +118,7 @@ impl Server {
     }
 
     /// Serves a connection without TLS: HTTP/1.1, or HTTP/2 with prior knowledge.
-    async fn plain<I>(&self, mut io: I, address: String, stop: Stop)
+    async fn plain<I>(&self, mut io: I, address: String, tcp: Option<TcpWatch>, stop: Stop)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -134,16 +136,22 @@ impl Server {
             return;
         }
         let http2 = first == PREFACE;
-        self.speak(Rewind::new(first.into(), io), address, http2, false, stop).await;
+        self.speak(Rewind::new(first.into(), io), address, (http2, false), tcp, stop).await;
     }
 
-    async fn speak<I>(&self, io: I, address: String, http2: bool, tls: bool, stop: Stop)
-    where
+    async fn speak<I>(
+        &self,
+        io: I,
+        address: String,
+        (http2, tls): (bool, bool),
+        tcp: Option<TcpWatch>,
+        stop: Stop,
+    ) where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
-        let peer = Arc::new(Peer { connection, address, protocol, tls });
+        let peer = Arc::new(Peer { connection, address, protocol, tls, tcp });
         let proxy = Arc::clone(&self.proxy);
         let observer = Arc::clone(proxy.observer());
         observer.opened(&peer);
