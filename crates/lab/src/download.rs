@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,9 +12,9 @@ use tempfile::TempDir;
 
 use crate::faults::{Failing, Survival};
 use crate::go_client::{GoClientError, GoVersion};
+use crate::left::{Left, environment, scenario_environment};
 use crate::link::LinkError;
 use crate::scenario::{Running, Scenario, ScenarioError, start_on_link};
-use crate::universe::{LabModule, Universe, VERSION};
 
 /// A downloading program, and the Go toolchain that judges what it left.
 #[derive(Debug, Clone)]
@@ -42,12 +42,8 @@ pub struct Downloaded {
     pub connections: u64,
     /// Requests that the origin saw of it.
     pub requests: u64,
-    /// What is wrong with the module cache that it left, if something is: files of a module that are not the right ones.
-    pub unverified: Vec<String>,
-    /// Files that the module cache lacks.
-    pub missing: Vec<String>,
-    /// What `go mod verify` says where it does not pass; not asked where files are missing.
-    pub verify: Option<String>,
+    /// The module cache that it left.
+    pub left: Left,
 }
 
 /// Why nothing was downloaded.
@@ -111,21 +107,14 @@ impl Download {
         let timeline = home.join("timeline.json");
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", &format!("{:.3}", self.limit.as_secs_f64())]).arg(&self.program);
-        self.environment(&mut command, home)?;
+        environment(&mut command, &self.go, home)?;
         command.args(["download", "--json", "--timeline"]).arg(&timeline).args(&self.args).arg(running.project());
-        for (name, value) in running.env() {
-            command.env(name, value);
-            if name == "SSL_CERT_FILE" {
-                command.env("SSL_CERT_DIR", home);
-            }
-        }
+        scenario_environment(&mut command, running, home);
         let started = Instant::now();
         let output = output(running, &mut command)?;
         let wall = started.elapsed();
         let seen = running.origin().map(|origin| origin.snapshot()).unwrap_or_default();
-        let cache = home.join("go/pkg/mod/cache/download");
-        let (missing, unverified) = judge(running.universe(), &cache);
-        let verify = if missing.is_empty() { self.verify(running, home)? } else { None };
+        let left = Left::verified(running, &self.go, &home.join("go/pkg/mod"), home)?;
         Ok(Downloaded {
             // timeout(1): 124 where SIGTERM ended it, 137 where only SIGKILL did.
             code: output.status.code().filter(|code| !matches!(code, 124 | 137)),
@@ -135,38 +124,8 @@ impl Download {
             timeline: fs::read(&timeline).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default(),
             connections: seen.connections,
             requests: seen.total_requests(),
-            unverified,
-            missing,
-            verify,
+            left,
         })
-    }
-
-    /// `GOPROXY=off go mod verify` in the project: what it says where it does not pass.
-    fn verify(&self, running: &Running, home: &Path) -> Result<Option<String>, DownloadError> {
-        let mut command = Command::new(self.go.goroot()?.join("bin/go"));
-        self.environment(&mut command, home)?;
-        command.args(["mod", "verify"]).current_dir(running.project());
-        command.env("GOPROXY", "off").env("GOSUMDB", "off").env("GOFLAGS", "-modcacherw -mod=mod");
-        let output = command.output().map_err(DownloadError::system("running go mod verify"))?;
-        let said = [output.stdout, output.stderr].concat();
-        Ok((!output.status.success()).then(|| String::from_utf8_lossy(&said).trim().to_owned()))
-    }
-
-    fn environment(&self, command: &mut Command, home: &Path) -> Result<(), DownloadError> {
-        let goroot = self.go.goroot()?;
-        command
-            .env_clear()
-            .env("PATH", format!("{}:/usr/bin:/bin", goroot.join("bin").display()))
-            .env("HOME", home)
-            .env("GOPATH", home.join("go"))
-            .env("GOMODCACHE", home.join("go/pkg/mod"))
-            .env("GOCACHE", home.join("build"))
-            .env("GOENV", "off")
-            .env("GOFLAGS", "-modcacherw")
-            .env("GOTOOLCHAIN", "local")
-            .current_dir(home)
-            .stdin(Stdio::null());
-        Ok(())
     }
 }
 
@@ -177,38 +136,12 @@ fn output(running: &Running, command: &mut Command) -> Result<Output, DownloadEr
     }
 }
 
-/// The files that are missing, and those that are not what the universe says.
-fn judge(universe: &Universe, cache: &Path) -> (Vec<String>, Vec<String>) {
-    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
-    for module in universe.modules() {
-        let folder = cache.join(&module.path).join("@v");
-        for kind in ["info", "mod", "zip", "ziphash"] {
-            let name = format!("{}@{VERSION}.{kind}", module.path);
-            match fs::read(folder.join(format!("{VERSION}.{kind}"))) {
-                Ok(content) if is_right(module, kind, &content) => {}
-                Ok(_) => wrong.push(name),
-                Err(_) => missing.push(name),
-            }
-        }
-    }
-    (missing, wrong)
-}
-
-fn is_right(module: &LabModule, kind: &str, content: &[u8]) -> bool {
-    match kind {
-        "mod" => content == &*module.go_mod,
-        "zip" => content == &*module.zip,
-        "ziphash" => content == module.zip_hash.as_bytes(),
-        _ => serde_json::from_slice::<Value>(content).is_ok_and(|info| info["Version"] == VERSION),
-    }
-}
-
 impl Downloaded {
     /// Holds it against what can be asked of it: what is wrong, or nothing.
     #[must_use]
     pub fn disagrees(&self, survival: Survival) -> Option<String> {
-        if let Some(file) = self.unverified.first() {
-            return Some(format!("{file} is in the cache and not what it should be"));
+        if let Some(wrong) = self.left.is_wrong() {
+            return Some(wrong);
         }
         match survival {
             Survival::Possible => self.is_incomplete(),
@@ -222,10 +155,7 @@ impl Downloaded {
             Some(0) => {}
             Some(code) => return Some(format!("exit status {code}")),
         }
-        if let Some(file) = self.missing.first() {
-            return Some(format!("{file} is missing, and {} more", self.missing.len() - 1));
-        }
-        self.verify.as_ref().map(|said| format!("go mod verify: {said}"))
+        self.left.is_incomplete()
     }
 
     fn fails_otherwise(&self, failing: Failing) -> Option<String> {

@@ -13,7 +13,9 @@
 //! | [`link`] | two network namespaces with delay, rate and loss between them |
 //! | [`go_client`] | the real go command with fresh caches and a deadline |
 //! | [`doctor`] | a diagnosing program through a scenario, held against what the fault says |
-//! | [`download`] | a downloading program through a scenario, and the module cache that it leaves |
+//! | [`download`] | a downloading program through a scenario |
+//! | [`serve`] | a module proxy under test, and the real go command behind it through a scenario |
+//! | [`left`] | the module cache that a client leaves, held against what the universe has |
 //!
 //! Nothing here uses `goferry-net`: a shared bug must not hide.
 
@@ -24,6 +26,7 @@ pub mod download;
 pub mod faults;
 pub mod forward;
 pub mod go_client;
+pub mod left;
 pub mod link;
 pub mod scenario;
 pub mod serve;

@@ -1,6 +1,8 @@
 //! A module proxy under test: a program that is started with `serve`, says on standard error where it listens, and is ended
 //! with whoever started it.
 
+mod drive;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+pub use self::drive::{Behind, GoBehind, ServeDrive, ServeDriveError};
 
 /// How long it may take to listen.
 const START: Duration = Duration::from_secs(20);

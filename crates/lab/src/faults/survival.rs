@@ -24,6 +24,17 @@ pub struct Failing {
     pub words: &'static [&'static str],
     /// Whose fault the error says it is.
     pub party: &'static str,
+    /// Whether what is asked for does not exist: the one case in which a proxy may say so.
+    pub absent: bool,
+}
+
+impl Failing {
+    /// What a go command must say that gets its modules through a proxy which fails so.
+    #[must_use]
+    pub fn behind_a_proxy(&self) -> &'static [&'static str] {
+        // The go command has words of its own for a toolchain that is not there.
+        if self.words.contains(&"golang.org/toolchain") { &["toolchain not available"] } else { self.words }
+    }
 }
 
 /// What a report calls them.
@@ -33,7 +44,11 @@ const PROXY: &str = "the forward proxy";
 const UPSTREAM: &str = "the module proxy";
 
 const fn failing(party: &'static str, words: &'static [&'static str], why: &'static str) -> Failing {
-    Failing { why, words, party }
+    Failing { why, words, party, absent: false }
+}
+
+const fn absent(words: &'static [&'static str], why: &'static str) -> Failing {
+    Failing { why, words, party: UPSTREAM, absent: true }
 }
 
 /// The faults that cannot be survived, by id, in the order of the table.
@@ -50,10 +65,7 @@ const IMPOSSIBLE: &[(&str, Failing)] = &[
         ),
     ),
     ("dns-failing", failing(NETWORK, &["goproxy.example.com"], "without an address there is nobody to ask")),
-    (
-        "goproxy-direct",
-        failing(UPSTREAM, &["404 Not Found"], "GOPROXY=direct leads to a host that knows nothing of the modules"),
-    ),
+    ("goproxy-direct", absent(&["404 Not Found"], "GOPROXY=direct leads to a host that knows nothing of the modules")),
     ("goproxy-off", failing(CLIENT, &["GOPROXY=off"], "the user forbids downloads")),
     ("proxy-403", failing(PROXY, &["403"], "the only way out is refused")),
     ("proxy-407", failing(PROXY, &["407"], "the forward proxy wants credentials that the client does not have")),
@@ -61,7 +73,7 @@ const IMPOSSIBLE: &[(&str, Failing)] = &[
     ("silent-after-headers", failing(UPSTREAM, &["the answer stopped"], "not one byte of any file is ever sent")),
     ("status-401", failing(UPSTREAM, &["401 Unauthorized"], REFUSED)),
     ("status-403", failing(UPSTREAM, &["403 Forbidden"], REFUSED)),
-    ("status-404", failing(UPSTREAM, &["404 Not Found"], REFUSED)),
+    ("status-404", absent(&["404 Not Found"], REFUSED)),
     ("status-421", failing(UPSTREAM, &["421 Misdirected Request"], REFUSED)),
     ("status-429", failing(UPSTREAM, &["429 Too Many Requests"], REFUSED)),
     ("status-500", failing(UPSTREAM, &["500 Internal Server Error"], REFUSED)),
@@ -81,7 +93,7 @@ const IMPOSSIBLE: &[(&str, Failing)] = &[
     ),
     (
         "toolchain-download",
-        failing(UPSTREAM, &["golang.org/toolchain", "404"], "the toolchain that the project asks for does not exist"),
+        absent(&["golang.org/toolchain", "404"], "the toolchain that the project asks for does not exist"),
     ),
     ("upstream-dead", failing(UPSTREAM, &["refused"], "nobody listens")),
     ("wrong-hash", failing(UPSTREAM, &["checksum mismatch", "h1:"], FORGED)),

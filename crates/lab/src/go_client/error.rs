@@ -42,7 +42,7 @@ pub enum GoClientError {
 }
 
 impl GoClientError {
-    pub(super) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { what, source }
     }
 }
