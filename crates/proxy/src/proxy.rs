@@ -7,7 +7,7 @@ use goferry_fetch::FetchError;
 use goferry_fetch::source::Changing;
 use goferry_module::ModulePath;
 use goferry_module::pattern::match_prefix_patterns;
-use http::header::{ALLOW, HeaderName, SERVER, VIA};
+use http::header::{AGE, ALLOW, HeaderName, SERVER, VIA};
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::answer::{Answer, Request};
@@ -64,6 +64,12 @@ impl Proxy {
     #[must_use]
     pub fn modules(&self) -> &Arc<Modules> {
         &self.modules
+    }
+
+    /// The answers that may change.
+    #[must_use]
+    pub fn names(&self) -> &Arc<Names> {
+        &self.names
     }
 
     /// The store.
@@ -169,7 +175,7 @@ impl Proxy {
             Ok(named) => {
                 let mut answer = Answer::entity(&small(named.bytes, kind, SHORT), &request.headers);
                 answer.note.cache = named.cache;
-                answer
+                answer.with(AGE, HeaderValue::from(named.age.as_secs()))
             }
             Err(error) => Answer::failed(&error),
         }
