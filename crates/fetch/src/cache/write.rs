@@ -40,6 +40,11 @@ impl ModCache {
         Ok(())
     }
 
+    /// A `.mod` of the module came or went by other means: its `list` is out of date until [`ModCache::flush_lists`].
+    pub fn list_changed(&self, path: &ModulePath) {
+        self.stale_lists.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+    }
+
     /// Rewrites the `list` of every module that got a `.mod`, each once and under its lock. Also done when the cache is
     /// dropped. The go command does not mind where this fails, nor do we: only a proxy that serves the cache reads it,
     /// and it is made anew with the next version.

@@ -8,6 +8,7 @@
 //! | `.goferry/names/…` | the upstream's lists, `@latest` and branches |
 //! | `.goferry/sumdb/NAME/latest` | the last tree head seen |
 //! | `.goferry/quarantine/…` | what was damaged |
+//! | `.goferry/changed` | written anew when a process takes something out, so that others forget it too |
 //! | `.goferry/direct` | the module cache of the go commands that clone |
 //!
 //! No module path begins with a dot, so nothing of `.goferry` can be asked for.
@@ -16,9 +17,16 @@
 //! another one: a zip is read and hashed, and must have the hash that is recorded beside it and pinned; a `.mod` must have
 //! the pinned hash, or the one that the checksum database has. What fails is put into quarantine and fetched again.
 
+pub mod audit;
+mod check;
+mod folder;
+mod keep;
 mod pins;
+pub mod prune;
+pub mod scan;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod versions;
 
 use std::fs::{self, File};
@@ -26,10 +34,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use goferry_fetch::fetcher::Judge;
-use goferry_fetch::sums::Hashed;
 use goferry_fetch::{FailKind, FetchError, ModCache, Unpacker};
 use goferry_module::{DirHash, FileKind, ModuleVersion};
 use goferry_net::Party;
@@ -37,12 +46,17 @@ use http::HeaderValue;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+pub use self::keep::Keeper;
 pub use self::pins::{PinJudge, Pinned, Pins};
+use self::uses::Uses;
 use crate::answer::{Entity, EntityContent, FOR_EVER};
 use crate::config::SourceMode;
+use crate::flight::Flights;
 
 /// What begins with it belongs to goferry.
 pub const OWN: &str = ".goferry";
+/// The file, below [`OWN`], that is written when something was taken out.
+const CHANGED: &str = "changed";
 /// Zips whose check is remembered.
 const CHECKED: usize = 200_000;
 
@@ -58,6 +72,9 @@ pub struct Store {
     unpacker: Arc<Unpacker>,
     memory: Cache<Key, Entity, Octets>,
     checked: Cache<ModuleVersion, (Stamp, DirHash)>,
+    checking: Flights<ModuleVersion, Result<Option<(Stamp, DirHash)>, FetchError>>,
+    uses: Uses,
+    size: AtomicU64,
 }
 
 /// By what a file on disk is known again.
@@ -103,8 +120,14 @@ impl Store {
     pub fn open(dir: &Path, mode: SourceMode, memory: u64) -> Result<Store, FetchError> {
         let own = dir.join(OWN);
         if mode == SourceMode::Fetch {
-            fs::create_dir_all(&own)
-                .map_err(|error| FetchError::local(format_args!("creating {}", own.display()), &error))?;
+            // That it is there does not say that it can be written.
+            fs::create_dir_all(&own).and_then(|()| tempfile::tempfile_in(&own).map(drop)).map_err(|error| {
+                FetchError::local(
+                    format_args!("the store {} cannot be written: {}", dir.display(), own.display()),
+                    &error,
+                )
+                .with_advice("name another folder with --store, or serve this one as it is with --frozen")
+            })?;
         } else if !dir.is_dir() {
             let text = format!("there is no store at {}", dir.display());
             return Err(FetchError::new(FailKind::Local(Some(io::ErrorKind::NotFound)), Party::Client, text)
@@ -119,6 +142,9 @@ impl Store {
             unpacker: Arc::new(Unpacker::default()),
             memory: Cache::with_weighter(entries, memory, Octets),
             checked: Cache::new(CHECKED),
+            checking: Flights::default(),
+            uses: Uses::new(),
+            size: AtomicU64::new(0),
         })
     }
 
@@ -168,6 +194,19 @@ impl Store {
         kind: FileKind,
         judge: &Arc<dyn Judge>,
     ) -> Result<Option<Entity>, FetchError> {
+        let found = self.find(module, kind, judge).await?;
+        if found.is_some() {
+            self.used(module, kind);
+        }
+        Ok(found)
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        module: &ModuleVersion,
+        kind: FileKind,
+        judge: &Arc<dyn Judge>,
+    ) -> Result<Option<Entity>, FetchError> {
         match kind {
             FileKind::Info | FileKind::Mod => {
                 let key = (module.clone(), kind);
@@ -175,7 +214,7 @@ impl Store {
                     return Ok(Some(entity));
                 }
                 let bytes = match kind {
-                    FileKind::Info => self.info(module).await,
+                    FileKind::Info => self.info(module).await?,
                     _ => self.go_mod(module, judge).await?,
                 };
                 Ok(bytes.map(|bytes| {
@@ -189,137 +228,62 @@ impl Store {
         }
     }
 
+    /// A small file has just been stored: it takes a block.
+    pub fn stored_small(&self) {
+        self.size.fetch_add(4096, Ordering::Relaxed);
+    }
+
     /// A zip has just been judged and stored: it need not be read again.
     pub fn stored(&self, module: &ModuleVersion, hash: DirHash) {
         if let Ok(file) = File::open(self.cache.file(module, FileKind::Zip))
             && let Ok(stamp) = Stamp::of(&file)
         {
+            self.size.fetch_add(stamp.size, Ordering::Relaxed);
             self.checked.insert(module.clone(), (stamp, hash));
         }
     }
 
-    async fn info(self: &Arc<Self>, module: &ModuleVersion) -> Option<Vec<u8>> {
-        let (this, module) = (Arc::clone(self), module.clone());
-        blocking(move || Ok(this.cache.read_info(&module))).await.ok().flatten()
-    }
-
-    async fn go_mod(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-        judge: &Arc<dyn Judge>,
-    ) -> Result<Option<Vec<u8>>, FetchError> {
-        let (this, version) = (Arc::clone(self), module.clone());
-        let read = blocking(move || Ok((this.cache.read_mod(&version), this.pins.read(&version).go_mod))).await?;
-        let (Some(bytes), pinned) = read else { return Ok(None) };
-        let hash = DirHash::of_go_mod(&bytes);
-        match pinned {
-            Some(pinned) if pinned == hash => return Ok(Some(bytes)),
-            // Whoever wrote it had verified it: the go command, or goferry without pins.
-            None if self.mode != SourceMode::Fetch => return Ok(Some(bytes)),
-            _ => {}
-        }
-        match judge.check(module, Hashed::GoMod, &hash, "the store").await {
-            Ok(()) => Ok(Some(bytes)),
-            Err(error) => self.damaged(module, FileKind::Mod, error).await,
-        }
-    }
-
-    async fn zip(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-        judge: &Arc<dyn Judge>,
-    ) -> Result<Option<Entity>, FetchError> {
-        let path = self.cache.file(module, FileKind::Zip);
-        let failed = |error: &io::Error| FetchError::local(format_args!("reading {}", path.display()), error);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(&error)),
-        };
-        let stamp = Stamp::of(&file).map_err(|error| failed(&error))?;
-        let hash = match self.checked.get(module).filter(|(known, _)| *known == stamp) {
-            Some((_, hash)) => hash,
-            None => match self.check_zip(module, judge).await {
-                Ok(hash) => {
-                    self.checked.insert(module.clone(), (stamp, hash));
-                    hash
-                }
-                Err(error) => return self.damaged(module, FileKind::Zip, error).await,
-            },
-        };
-        Ok(Some(Entity {
-            content: EntityContent::Disk(Arc::new(file), stamp.size),
-            etag: etag(&hash),
-            kind: HeaderValue::from_static("application/zip"),
-            cache_control: HeaderValue::from_static(FOR_EVER),
-        }))
-    }
-
-    /// Reads and hashes a zip.
-    async fn check_zip(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-        judge: &Arc<dyn Judge>,
-    ) -> Result<DirHash, FetchError> {
-        let (this, version) = (Arc::clone(self), module.clone());
-        let (hash, recorded, pinned) = blocking(move || {
-            let unpacked = this.unpacker.unpack(&version, &this.cache.file(&version, FileKind::Zip), None)?;
-            Ok((unpacked.hash, this.cache.state(&version).hash, this.pins.read(&version).zip))
-        })
-        .await?;
-        let mismatch = |what: &str, known: DirHash| {
-            let text = format!(
-                "{module}: the zip in the store has the hash {hash}, {what} is {known}: it was damaged or replaced"
-            );
-            FetchError::new(FailKind::Mismatch, Party::Client, text)
-        };
-        match (pinned, recorded) {
-            (Some(pinned), _) if pinned != hash => Err(mismatch("the one that was verified", pinned)),
-            (_, Some(recorded)) if recorded != hash => Err(mismatch("the recorded one", recorded)),
-            (None, None) => judge.check(module, Hashed::Zip, &hash, "the store").await.map(|()| hash),
-            _ => Ok(hash),
-        }
-    }
-
-    /// Puts a file that is not what it should be aside, so that it is fetched again.
-    async fn damaged<T>(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-        kind: FileKind,
-        error: FetchError,
-    ) -> Result<Option<T>, FetchError> {
-        if !matches!(error.kind, FailKind::Mismatch | FailKind::Invalid) {
-            return Err(error);
-        }
-        tracing::error!(%module, kind = kind.extension(), %error, "a file of the store is damaged");
-        if self.mode != SourceMode::Fetch {
-            return Err(
-                error.with_advice("the store is served as it is (--offline or --frozen): mend or remove the file")
-            );
-        }
-        let (this, module) = (Arc::clone(self), module.clone());
-        blocking(move || this.quarantine(&module, kind)).await?;
-        Ok(None)
-    }
-
-    /// Moves a file, and what says that it is good, out of the layout. Gives its new place.
+    /// Moves a file, and what says that it is good, out of the layout. Gives its new place; `None` where it was not there.
     ///
     /// # Errors
     /// [`FailKind::Local`] where it cannot be moved.
-    pub fn quarantine(&self, module: &ModuleVersion, kind: FileKind) -> Result<PathBuf, FetchError> {
-        let folder = self.own.join("quarantine");
-        let from = self.cache.file(module, kind);
-        let name =
-            format!("{module}.{}-{}", kind.extension(), jiff::Timestamp::now().as_nanosecond()).replace('/', "_");
-        let to = folder.join(name);
-        fs::create_dir_all(&folder).and_then(|()| fs::rename(&from, &to)).map_err(|error| {
-            FetchError::local(format_args!("moving {} to {}", from.display(), to.display()), &error)
-        })?;
-        if kind == FileKind::Zip {
-            let _ = fs::remove_file(self.cache.ziphash(module));
-        }
+    pub fn quarantine(&self, module: &ModuleVersion, kind: FileKind) -> Result<Option<PathBuf>, FetchError> {
+        let moved = quarantine(&self.cache, module, kind)?;
         self.forget(module);
-        Ok(to)
+        Ok(moved)
+    }
+
+    /// How much space the folder takes in bytes, `.goferry/direct` not counted: as it was found last, and what was stored
+    /// since. 0 before the folder was looked through for the first time.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is known of last uses.
+    pub fn flush_uses(&self) {
+        if self.mode != SourceMode::Frozen {
+            self.uses.flush(&self.cache);
+        }
+    }
+
+    /// A file is being used.
+    fn used(self: &Arc<Self>, module: &ModuleVersion, kind: FileKind) {
+        if self.mode != SourceMode::Frozen && self.uses.note(module, kind) {
+            let (this, module) = (Arc::clone(self), module.clone());
+            tokio::task::spawn_blocking(move || uses::write(&this.cache, &module, kind, SystemTime::now()));
+        }
+    }
+
+    /// Changes when another process took something out of the store.
+    pub(crate) fn changed_file(&self) -> PathBuf {
+        self.own.join(CHANGED)
+    }
+
+    /// Takes all that is in memory out of it.
+    pub fn forget_all(&self) {
+        self.memory.clear();
+        self.checked.clear();
     }
 
     /// Takes what is in memory of a version out of it.
@@ -338,6 +302,39 @@ pub(crate) fn small(bytes: Bytes, kind: &'static str, cache_control: &'static st
         content: EntityContent::Memory(bytes),
         kind: HeaderValue::from_static(kind),
         cache_control: HeaderValue::from_static(cache_control),
+    }
+}
+
+/// Moves a file into quarantine, and takes the record of its hash away where it is a zip.
+fn quarantine(cache: &ModCache, module: &ModuleVersion, kind: FileKind) -> Result<Option<PathBuf>, FetchError> {
+    let dir = cache.downloads();
+    let below = |path: PathBuf| path.strip_prefix(dir).map_or_else(|_| PathBuf::new(), Path::to_owned);
+    let from = below(cache.file(module, kind));
+    let name = format!("{module}.{}-{}", kind.extension(), jiff::Timestamp::now().as_nanosecond()).replace('/', "_");
+    // No name of a file has more bytes than 255.
+    let name: String = name.chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
+    let folder = Path::new(OWN).join("quarantine");
+    let to = folder.join(name);
+    let moved =
+        fs::create_dir_all(dir.join(&folder)).and_then(|()| folder::rename(dir, &from, &to)).map_err(|error| {
+            FetchError::local(
+                format_args!("moving {} to {}", dir.join(&from).display(), dir.join(&to).display()),
+                &error,
+            )
+        })?;
+    if kind == FileKind::Zip {
+        let _ = folder::remove(dir, &below(cache.ziphash(module)));
+    }
+    Ok(moved.then(|| dir.join(to)))
+}
+
+/// Tells servers that share the folder that something was taken out of it.
+fn tell_others(dir: &Path) {
+    let own = dir.join(OWN);
+    if own.is_dir()
+        && let Err(error) = write_whole(&own.join(CHANGED), jiff::Timestamp::now().to_string().as_bytes())
+    {
+        tracing::debug!(%error, "servers that use the folder are not told");
     }
 }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use goferry_fetch::fetcher::Judge;
 use goferry_fetch::sums::{DatabaseUse, Hashed};
 use goferry_fetch::{BoxFuture, FailKind, FetchError};
-use goferry_module::{DirHash, ModuleVersion};
+use goferry_module::escape::unescape_version;
+use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
 use goferry_net::Party;
 
 use super::{blocking, write_whole};
@@ -78,6 +79,14 @@ impl Pins {
             }
         }
         write_whole(&self.file(module), text.as_bytes())
+    }
+
+    /// The versions of a module of which something is pinned.
+    #[must_use]
+    pub fn versions(&self, path: &ModulePath) -> Vec<Version> {
+        let entries = fs::read_dir(self.dir.join(format!("{}/@v", path.escape()))).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| unescape_version(entry.file_name().to_str()?).ok());
+        names.filter_map(|name| Version::parse(&name).ok()).collect()
     }
 
     /// Forgets a version.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use goferry_module::zip::create_module_zip;
-use goferry_module::{ModulePath, ModuleVersion, Version};
+use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
 use tempfile::TempDir;
 
 use super::Store;
@@ -13,6 +13,10 @@ use crate::config::SourceMode;
 
 pub(super) fn path() -> ModulePath {
     ModulePath::parse("example.com/M").unwrap()
+}
+
+pub(super) fn module(version: &str) -> ModuleVersion {
+    ModuleVersion::new(path(), Version::parse(version).unwrap()).unwrap()
 }
 
 /// A folder in the layout of the module cache, made by hand.
@@ -44,6 +48,7 @@ impl Folder {
                 "info" => format!(r#"{{"Version":"{version}","Time":"2024-01-02T03:04:05Z"}}"#).into_bytes(),
                 "mod" => b"module example.com/M\n".to_vec(),
                 "zip" => zip(version),
+                "ziphash" => DirHash::of_zip(std::io::Cursor::new(zip(version))).unwrap().to_string().into_bytes(),
                 _ => Vec::new(),
             };
             fs::write(self.file(version, extension), content).unwrap();
