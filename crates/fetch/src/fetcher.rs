@@ -1,6 +1,7 @@
 //! The files of one version of a module: from wherever GOPROXY says into the cache, judged before they are visible.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use goferry_module::{DirHash, FileKind, ModuleVersion};
@@ -89,8 +90,19 @@ impl Fetcher {
             self.judge.check(module, Hashed::GoMod, &hash, "the module cache").await?;
             return Ok(hash);
         }
-        let (fetched, ()) = tokio::join!(self.sources.go_mod(module), self.judge.ahead(module, Hashed::GoMod));
-        let (bytes, source) = fetched?;
+        let (bytes, source) = {
+            let mut get = pin!(self.sources.go_mod(module));
+            let mut ahead = pin!(self.judge.ahead(module, Hashed::GoMod));
+            tokio::select! {
+                fetched = &mut get => {
+                    // What did not come needs no verdict, and the judge may be long in finding that it has none.
+                    let fetched = fetched?;
+                    ahead.await;
+                    fetched
+                }
+                () = &mut ahead => get.await?,
+            }
+        };
         let hash = DirHash::of_go_mod(&bytes);
         self.judge.check(module, Hashed::GoMod, &hash, &source).await?;
         self.cache.write_mod(module, &bytes)?;
