@@ -9,6 +9,7 @@
 //! | who carries it | [`server`] |
 #![deny(unsafe_code)]
 
+pub mod ahead;
 pub mod answer;
 pub mod config;
 pub mod exchange;
@@ -22,6 +23,7 @@ pub mod store;
 pub mod sumdb;
 pub mod upstream;
 
+pub use ahead::FetchAhead;
 pub use answer::{Answer, Request};
 pub use config::ProxyConfig;
 pub use proxy::Proxy;

@@ -10,6 +10,7 @@ use goferry_module::pattern::match_prefix_patterns;
 use http::header::{AGE, ALLOW, HeaderName, SERVER, VIA};
 use http::{HeaderValue, Method, StatusCode};
 
+use crate::ahead::FetchAhead;
 use crate::answer::{Answer, Request};
 use crate::config::{Action, ProxyConfig};
 use crate::exchange::{Observer, Unobserved};
@@ -34,6 +35,7 @@ pub struct Proxy {
     store: Arc<Store>,
     upstream: Arc<Upstream>,
     modules: Arc<Modules>,
+    ahead: Arc<FetchAhead>,
     names: Arc<Names>,
     sumdb: SumDb,
     observer: Arc<dyn Observer>,
@@ -50,8 +52,9 @@ impl Proxy {
         let upstream = Arc::new(Upstream::open(&config, inputs, env, &store, &name)?);
         let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
+        let ahead = Arc::new(FetchAhead::new(&config, Arc::clone(&modules), Arc::clone(&upstream)));
         let sumdb = SumDb::new(Arc::clone(&upstream));
-        Ok(Proxy { config, name, store, upstream, modules, names, sumdb, observer: Arc::new(Unobserved) })
+        Ok(Proxy { config, name, store, upstream, modules, ahead, names, sumdb, observer: Arc::new(Unobserved) })
     }
 
     /// Its settings.
@@ -143,9 +146,14 @@ impl Proxy {
     }
 
     async fn routes(&self, route: &Route, request: &Request) -> Answer {
+        let client = request.peer.address.as_str();
+        if request.method == Method::GET && may_fetch(request) {
+            self.ahead.asked(client, route);
+        }
         match route {
             Route::File(module, kind) => match self.modules.file(module, *kind, may_fetch(request)).await {
                 Ok(served) => {
+                    self.ahead.given(client, module, *kind, &served);
                     let mut answer = Answer::entity(&served.entity, &request.headers);
                     answer.note.cache = served.cache;
                     answer.note.upstream = served.upstream;

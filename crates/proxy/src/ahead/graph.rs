@@ -1,0 +1,151 @@
+//! The module graph, as far as a client has read it, and which `.mod`s it will read next.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use goferry_module::{ModulePath, ModuleVersion, Version};
+
+use super::guesses::Guesses;
+use super::requires::Requires;
+
+/// Files of a closure that are fetched before any was asked for; each that is makes it two more.
+const WINDOW: usize = 32;
+/// Most modules of closures that are remembered.
+const MEMBERS: usize = 16_384;
+
+/// What a client has read of a module graph.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    /// The `.mod`s that it asked for in order to read the graph, and the highest version of each path.
+    asked: HashSet<ModuleVersion>,
+    highest: HashMap<ModulePath, Version>,
+    /// The highest version of each path that one of them requires.
+    required: HashMap<ModulePath, Version>,
+    /// What a module below go 1.17 requires, and what that requires: the go command reads all of it.
+    members: HashSet<ModuleVersion>,
+    waiting: VecDeque<ModuleVersion>,
+    /// Members fetched and not asked for yet.
+    pending: HashSet<ModuleVersion>,
+    used: usize,
+    guesses: Guesses,
+}
+
+/// A `.mod` to be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) module: ModuleVersion,
+    /// Whether its requirements are to be told.
+    pub(super) follow: bool,
+}
+
+impl Graph {
+    /// How much is kept.
+    pub(super) fn len(&self) -> usize {
+        self.asked.len() + self.required.len() + self.members.len() + self.guesses.len()
+    }
+
+    /// Whether the client asked for this `.mod`.
+    pub(super) fn has(&self, module: &ModuleVersion) -> bool {
+        self.asked.contains(module)
+    }
+
+    /// Whether the client asked for any `.mod` of the path.
+    pub(super) fn has_path(&self, path: &ModulePath) -> bool {
+        self.highest.contains_key(path)
+    }
+
+    /// The highest version of a path that the client asked for.
+    pub(super) fn highest(&self, path: &ModulePath) -> Option<&Version> {
+        self.highest.get(path)
+    }
+
+    /// The highest version of a path that is required.
+    pub(super) fn required(&self, path: &ModulePath) -> Option<&Version> {
+        self.required.get(path)
+    }
+
+    /// How many `.mod`s it asked for.
+    pub(super) fn count(&self) -> usize {
+        self.asked.len()
+    }
+
+    /// The versions that are selected, as far as is known: of the paths that the client asked for, and with `all` of
+    /// those that are required too.
+    pub(super) fn selected(&self, all: bool) -> Vec<ModuleVersion> {
+        let higher = |path: &ModulePath, version: &Version| -> Version {
+            let other = self.required.get(path).filter(|_| all);
+            other.filter(|other| *other > version).unwrap_or(version).clone()
+        };
+        let asked = self.highest.iter().map(|(path, version)| (path, higher(path, version)));
+        let rest = self.required.iter().filter(|(path, _)| all && !self.highest.contains_key(*path));
+        let rest = rest.map(|(path, version)| (path, version.clone()));
+        asked.chain(rest).filter_map(|(path, version)| ModuleVersion::new(path.clone(), version).ok()).collect()
+    }
+
+    /// The client did something else, and now reads a graph again.
+    pub(super) fn restart(&mut self) {
+        self.guesses.restart();
+    }
+
+    /// The client asks for a `.mod` in order to read the graph.
+    pub(super) fn asks(&mut self, module: &ModuleVersion) -> Vec<Next> {
+        if self.pending.remove(module) {
+            self.used += 1;
+        }
+        if self.asked.insert(module.clone()) {
+            note(&mut self.highest, module);
+            self.guesses.asked(module);
+        }
+        self.next()
+    }
+
+    /// What a `.mod` requires, which the client has read, or which was fetched for being a member of a closure.
+    pub(super) fn reads(&mut self, module: &ModuleVersion, requires: &Requires) -> Vec<Next> {
+        let member = self.members.contains(module);
+        if member || !requires.pruned {
+            for required in requires.list.iter() {
+                note(&mut self.required, required);
+                if self.members.len() < MEMBERS && self.members.insert(required.clone()) {
+                    self.waiting.push_back(required.clone());
+                }
+            }
+        } else {
+            for required in requires.list.iter() {
+                let (highest, known) = (self.highest.get(required.path()), self.required.get(required.path()));
+                self.guesses.required(required, highest.max(known), self.asked.contains(required));
+                note(&mut self.required, required);
+            }
+        }
+        self.next()
+    }
+
+    /// A member of a closure could not be had.
+    pub(super) fn failed(&mut self, module: &ModuleVersion) {
+        self.pending.remove(module);
+    }
+
+    fn next(&mut self) -> Vec<Next> {
+        let mut next = Vec::new();
+        while self.pending.len() < WINDOW + 2 * self.used
+            && let Some(module) = self.waiting.pop_front()
+        {
+            // One that the client has is read again: as a member all that it requires is read.
+            if !self.asked.contains(&module) {
+                self.pending.insert(module.clone());
+            }
+            next.push(Next { module, follow: true });
+        }
+        let guessed = self.guesses.take(self.asked.len());
+        next.extend(guessed.into_iter().map(|module| Next { module, follow: false }));
+        next
+    }
+}
+
+fn note(highest: &mut HashMap<ModulePath, Version>, module: &ModuleVersion) {
+    match highest.get_mut(module.path()) {
+        Some(known) if *known >= *module.version() => {}
+        Some(known) => known.clone_from(module.version()),
+        None => {
+            highest.insert(module.path().clone(), module.version().clone());
+        }
+    }
+}
