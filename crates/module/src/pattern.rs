@@ -20,6 +20,12 @@ pub fn matching_pattern<'a>(globs: &'a str, target: &str) -> Option<&'a str> {
     })
 }
 
+/// The first glob of a list that is malformed and therefore matches nothing (`path.ErrBadPattern`).
+#[must_use]
+pub fn malformed_pattern(globs: &str) -> Option<&str> {
+    globs.split(',').find(|glob| compile(glob).is_none())
+}
+
 /// `path.Match` with a malformed pattern matching nothing: `*` and `?` match within an element, `[...]` is a class with
 /// ranges and `^`, `\` takes the next character as it is.
 ///

@@ -1,4 +1,9 @@
-//! What a proxy is set up with.
+//! What a proxy is set up with, and where that is read from.
+
+mod file;
+mod keys;
+mod settings;
+mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,6 +11,11 @@ use std::time::Duration;
 
 use goferry_fetch::ClientConfig;
 use goferry_module::ProxyList;
+use tracing::level_filters::LevelFilter;
+
+pub use self::keys::{KEYS, Key};
+pub use self::settings::{Place, Problem, Problems, Settings, Sources};
+pub use self::value::Given;
 
 /// The settings of a proxy. Every one has a default that works.
 #[derive(Clone, Debug)]
@@ -52,6 +62,8 @@ pub struct ProxyConfig {
     pub auth: Auth,
     /// How requests are logged.
     pub log_format: LogFormat,
+    /// What is logged beside requests.
+    pub log_level: LevelFilter,
     /// Where to; standard error where nothing is said.
     pub log_file: Option<PathBuf>,
 }
@@ -191,6 +203,7 @@ impl Default for ProxyConfig {
             drain: Duration::from_secs(30),
             auth: Auth::Open,
             log_format: LogFormat::Text,
+            log_level: LevelFilter::INFO,
             log_file: None,
         }
     }
