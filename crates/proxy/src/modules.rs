@@ -216,6 +216,9 @@ impl Modules {
             }
         })
         .await;
+        if outcome.is_ok() && *kind != FileKind::Zip {
+            self.store.stored_small();
+        }
         if let Err(error) = &outcome
             && error.is_not_found()
         {

@@ -12,12 +12,12 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::ahead::FetchAhead;
 use crate::answer::{Answer, Request};
-use crate::config::{Action, ProxyConfig};
+use crate::config::{Action, ProxyConfig, SourceMode};
 use crate::exchange::{Observer, Unobserved};
 use crate::modules::Modules;
 use crate::names::Names;
 use crate::route::{Route, RouteError};
-use crate::store::{Store, small};
+use crate::store::{Keeper, Store, small};
 use crate::sumdb::SumDb;
 use crate::upstream::Upstream;
 
@@ -33,6 +33,9 @@ pub struct Proxy {
     /// How it is called in `Via`.
     name: String,
     store: Arc<Store>,
+    _keeper: Option<Keeper>,
+    /// Patterns of modules that a frozen store does not give away.
+    withheld: String,
     upstream: Arc<Upstream>,
     modules: Arc<Modules>,
     ahead: Arc<FetchAhead>,
@@ -49,12 +52,15 @@ impl Proxy {
     pub fn open(config: ProxyConfig, inputs: &Inputs, env: &Environment) -> Result<Proxy, FetchError> {
         let name = instance();
         let store = Arc::new(Store::open(&config.store, config.source, config.memory)?);
+        let keeper = Keeper::start(&store, config.max_size);
+        let withhold = config.source == SourceMode::Frozen && !config.allow_private;
+        let withheld = if withhold { env.value("GOPRIVATE").to_owned() } else { String::new() };
         let upstream = Arc::new(Upstream::open(&config, inputs, env, &store, &name)?);
         let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
         let ahead = Arc::new(FetchAhead::new(&config, Arc::clone(&modules), Arc::clone(&upstream)));
         let sumdb = SumDb::new(Arc::clone(&upstream));
-        Ok(Proxy { config, name, store, upstream, modules, ahead, names, sumdb, observer: Arc::new(Unobserved) })
+        Ok(Proxy { config, name, store, _keeper: keeper, withheld, upstream, modules, ahead, names, sumdb, observer: Arc::new(Unobserved) })
     }
 
     /// Its settings.
@@ -138,6 +144,10 @@ impl Proxy {
     /// What a rule forbids.
     fn refused(&self, route: &Route) -> Option<Answer> {
         let path = route.module()?;
+        if match_prefix_patterns(&self.withheld, path.as_str()) {
+            let text = format!("{path} is private (GOPRIVATE) and not given away from a frozen store (allow-private)");
+            return Some(Answer::error(StatusCode::FORBIDDEN, text));
+        }
         let rule = self.config.rules.iter().find(|rule| match_prefix_patterns(&rule.pattern, path.as_str()))?;
         match &rule.action {
             Action::Block(message) => Some(Answer::error(StatusCode::FORBIDDEN, format!("{path}: {message}"))),

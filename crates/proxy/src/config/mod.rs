@@ -52,6 +52,8 @@ pub struct ProxyConfig {
     pub memory: u64,
     /// Bytes that the store may have; the modules not used for longest go first.
     pub max_size: Option<u64>,
+    /// Whether a frozen store gives away modules that GOPRIVATE names.
+    pub allow_private: bool,
     /// Patience with the upstream, and connections to it.
     pub client: ClientConfig,
     /// What clients may do.
@@ -198,6 +200,7 @@ impl Default for ProxyConfig {
             freshness: Freshness::default(),
             memory: 64 << 20,
             max_size: None,
+            allow_private: false,
             client: ClientConfig::default(),
             limits: Limits::default(),
             drain: Duration::from_secs(30),
