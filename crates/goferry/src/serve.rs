@@ -27,11 +27,18 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
         let proxy = Proxy::open(config, &inputs, &env).map_err(|error| Failure::failed(error.to_string()))?;
         let server =
             Server::bind(Arc::new(proxy)).await.map_err(|error| Failure::failed(format!("listening: {error}")))?;
-        for address in server.addresses() {
-            printer.note(&format!("export GOPROXY=http://{address}"));
+        let server = Arc::new(server);
+        if let Some(authority) = server.authority() {
+            printer.note(&format!("export SSL_CERT_FILE={}", authority.display()));
+        }
+        for url in server.urls() {
+            printer.note(&format!("export GOPROXY={url}"));
+        }
+        for socket in server.sockets() {
+            printer.note(&format!("listening on {}", socket.display()));
         }
         let (sender, stop) = Stop::new();
-        let running = tokio::spawn(server.run(stop));
+        let running = tokio::spawn(Arc::clone(&server).run(stop));
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
             .map_err(|error| Failure::failed(format!("signals cannot be waited for: {error}")))?;
         tokio::select! {

@@ -1,0 +1,260 @@
+//! The heads of the frames that a client of HTTP/2 sends, counted: the library bounds what a flood of them may keep in
+//! memory, this bounds what it may cost to read.
+//!
+//! | flood | bound |
+//! |---|---|
+//! | streams reset before they were accepted (CVE-2023-44487) | the library: `max_pending_accept_reset_streams` |
+//! | streams reset later | here: `Limits::resets` in 10 s |
+//! | PING, SETTINGS, PRIORITY | here: [`CONTROL`] in 10 s |
+//! | CONTINUATION (CVE-2024-27316) | the library: what the largest head needs, and a quarter; here: `Limits::header_time` |
+//! | small DATA frames | the library: `data_frame_budget` |
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::patient::Alarm;
+
+/// Bytes of a frame's head (RFC 9113 section 4.1).
+const HEAD: usize = 9;
+/// Kinds of frames (RFC 9113 section 6).
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const CONTINUATION: u8 = 9;
+/// Of HEADERS and CONTINUATION: nothing of the header block follows.
+const END_HEADERS: u8 = 4;
+/// The time that frames are counted in.
+const WINDOW: Duration = Duration::from_secs(10);
+/// PING, SETTINGS and PRIORITY frames in that time. A go command that measures its bandwidth by PINGs sends one a round trip.
+const CONTROL: usize = 10_000;
+
+/// Finds the heads of frames in what is read, however it is cut.
+struct Scanner {
+    head: [u8; HEAD],
+    have: usize,
+    /// Bytes of the payload to come.
+    left: usize,
+    /// Whether a header block has begun and not ended.
+    block: bool,
+    /// Whether it ends with the payload that is coming.
+    ends: bool,
+}
+
+impl Scanner {
+    /// What is read first is `skipped` bytes that are no frame.
+    fn new(skipped: usize) -> Scanner {
+        Scanner { head: [0; HEAD], have: 0, left: skipped, block: false, ends: false }
+    }
+
+    /// Names the kind of each frame that begins.
+    fn scan(&mut self, mut bytes: &[u8], mut kind: impl FnMut(u8)) {
+        loop {
+            let skip = self.left.min(bytes.len());
+            self.left -= skip;
+            bytes = &bytes[skip..];
+            if self.left == 0 && self.ends {
+                (self.ends, self.block) = (false, false);
+            }
+            if bytes.is_empty() {
+                return;
+            }
+            let take = (HEAD - self.have).min(bytes.len());
+            self.head[self.have..self.have + take].copy_from_slice(&bytes[..take]);
+            self.have += take;
+            bytes = &bytes[take..];
+            if self.have < HEAD {
+                return;
+            }
+            self.have = 0;
+            self.left = usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
+            if matches!(self.head[3], HEADERS | CONTINUATION) {
+                self.block = true;
+                self.ends = self.head[4] & END_HEADERS != 0;
+            }
+            kind(self.head[3]);
+        }
+    }
+
+    /// Whether something has begun that a client sends in one go.
+    fn within(&self) -> bool {
+        self.block || self.have > 0
+    }
+}
+
+/// How many in a [`WINDOW`].
+struct Rate {
+    since: Instant,
+    count: usize,
+}
+
+impl Rate {
+    fn new() -> Rate {
+        Rate { since: Instant::now(), count: 0 }
+    }
+
+    /// One more; whether that makes more than `limit`.
+    fn exceeds(&mut self, limit: usize) -> bool {
+        let now = Instant::now();
+        if now - self.since > WINDOW {
+            (self.since, self.count) = (now, 0);
+        }
+        self.count += 1;
+        self.count > limit
+    }
+}
+
+/// Counts what is read, and fails where a header block does not come to its end.
+pub(super) struct Counted<I> {
+    io: I,
+    scanner: Scanner,
+    resets: Rate,
+    control: Rate,
+    limit: usize,
+    flood: Arc<AtomicBool>,
+    head: Duration,
+    since: Option<Instant>,
+    alarm: Alarm,
+}
+
+impl<I> Counted<I> {
+    /// `preface` bytes come before the first frame; more than `resets` streams reset, and `flood` is set.
+    pub(super) fn new(io: I, preface: usize, resets: usize, head: Duration, flood: Arc<AtomicBool>) -> Counted<I> {
+        let scanner = Scanner::new(preface);
+        let alarm = Alarm::default();
+        Counted {
+            io,
+            scanner,
+            resets: Rate::new(),
+            control: Rate::new(),
+            limit: resets,
+            flood,
+            head,
+            since: None,
+            alarm,
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Counted<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.io).poll_read(context, buffer);
+        if read.is_ready() {
+            let mut over = false;
+            this.scanner.scan(&buffer.filled()[before..], |kind| match kind {
+                RST_STREAM => over |= this.resets.exceeds(this.limit),
+                PRIORITY | SETTINGS | PING => over |= this.control.exceeds(CONTROL),
+                _ => {}
+            });
+            if over {
+                this.flood.store(true, Ordering::Relaxed);
+            }
+            if !this.scanner.within() {
+                this.since = None;
+            }
+            return read;
+        }
+        if this.scanner.within() {
+            let since = *this.since.get_or_insert_with(Instant::now);
+            ready!(this.alarm.poll(context, since + this.head));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the head of a request did not come")));
+        }
+        Poll::Pending
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Counted<I> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, data)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![0, 0, u8::try_from(payload).unwrap(), kind, flags, 0, 0, 0, 1];
+        frame.extend(vec![0xff; payload]);
+        frame
+    }
+
+    #[test]
+    fn heads_are_found_however_they_are_cut() {
+        let mut bytes = vec![7; 24];
+        for (kind, flags, payload) in
+            [(SETTINGS, 0, 6), (HEADERS, 0, 40), (CONTINUATION, END_HEADERS, 30), (PING, 0, 8)]
+        {
+            bytes.extend(frame(kind, flags, payload));
+        }
+        for cut in [1, 2, 5, 9, 10, 33, 1000] {
+            let mut scanner = Scanner::new(24);
+            let mut kinds = Vec::new();
+            for piece in bytes.chunks(cut) {
+                scanner.scan(piece, |kind| kinds.push(kind));
+            }
+            assert_eq!(kinds, [SETTINGS, HEADERS, CONTINUATION, PING], "cut at {cut}");
+            assert!(!scanner.within(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_header_block_is_open_until_its_last_byte() {
+        let mut scanner = Scanner::new(0);
+        let block = frame(HEADERS, END_HEADERS, 20);
+        scanner.scan(&block[..block.len() - 1], |_| {});
+        assert!(scanner.within());
+        scanner.scan(&block[block.len() - 1..], |_| {});
+        assert!(!scanner.within());
+        scanner.scan(&frame(HEADERS, 0, 20), |_| {});
+        assert!(scanner.within());
+        scanner.scan(&frame(CONTINUATION, END_HEADERS, 0), |_| {});
+        scanner.scan(&[], |_| {});
+        assert!(!scanner.within());
+        scanner.scan(&[0, 0], |_| {});
+        assert!(scanner.within());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_forgets() {
+        let mut rate = Rate::new();
+        assert!((0..100).all(|_| !rate.exceeds(100)));
+        assert!(rate.exceeds(100));
+        tokio::time::advance(WINDOW + Duration::from_secs(1)).await;
+        assert!(!rate.exceeds(100));
+    }
+}
