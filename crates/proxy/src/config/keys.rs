@@ -132,6 +132,16 @@ pub static KEYS: &[Key] = &[
         |config| (config.source == SourceMode::Frozen).to_string()
     ),
     key!(
+        "allow-private",
+        Some("--allow-private"),
+        "gives modules that GOPRIVATE names from a frozen store too",
+        |draft, given| {
+            draft.config.allow_private = given.switch()?;
+            Ok(())
+        },
+        |config| config.allow_private.to_string()
+    ),
+    key!(
         "upstream",
         Some("--upstream"),
         "whom modules are fetched from, written as GOPROXY",

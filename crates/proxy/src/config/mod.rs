@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 pub use self::keys::{KEYS, Key};
 pub use self::settings::{Place, Problem, Problems, Settings, Sources};
-pub use self::value::Given;
+pub use self::value::{Given, parse_size, parse_time};
 
 /// The settings of a proxy. Every one has a default that works.
 #[derive(Clone, Debug)]

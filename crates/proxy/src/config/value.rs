@@ -108,7 +108,10 @@ const SIZE: &str = "a size is wanted, as \"10GB\", \"512MiB\" or a number of byt
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Reads a time: numbers with their units, as `90s`, `1h30m`, `250ms`; `0` too.
-pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wanted, where it is none.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let bad = || TIME.to_owned();
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -164,7 +167,10 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 /// Reads a number of bytes: `10GB`, `1.5GiB`, `512 MiB`, `4096`. Units differ in thousands (GB) and 1,024s (GiB).
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// What is wanted, where it is none.
+pub fn parse_size(text: &str) -> Result<u64, String> {
     let bad = || SIZE.to_owned();
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
