@@ -134,7 +134,7 @@ pub static KEYS: &[Key] = &[
     key!(
         "allow-private",
         Some("--allow-private"),
-        "gives modules that GOPRIVATE names from a frozen store too",
+        "a frozen store gives away the modules of GOPRIVATE too",
         |draft, given| {
             draft.config.allow_private = given.switch()?;
             Ok(())
