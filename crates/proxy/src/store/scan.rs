@@ -173,6 +173,12 @@ impl Scan {
     }
 }
 
+/// A time as RFC 3339 has it, in UTC.
+#[must_use]
+pub fn rfc3339(when: SystemTime) -> String {
+    jiff::Timestamp::try_from(when).map(|when| when.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default()
+}
+
 /// The space that a file takes: its blocks, at least its length.
 pub(super) fn space(meta: &Metadata) -> u64 {
     meta.len().max(meta.blocks().saturating_mul(512))

@@ -1,0 +1,308 @@
+//! `goferry store`: what is in the folder that `goferry serve` keeps modules in.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use goferry_env::Inputs;
+use goferry_fetch::FetchError;
+use goferry_module::{ModulePath, Version};
+use goferry_proxy::store::audit::{Audit, audit};
+use goferry_proxy::store::prune::{Forgotten, Limits, Pruned, forget, prune};
+use goferry_proxy::store::scan::{Held, Other, OtherKind, Scan, rfc3339};
+use serde_json::{Value, json};
+
+use crate::args::store::{Store, What};
+use crate::exit_code;
+use crate::failure::{Failure, Outcome};
+use crate::printer::Printer;
+
+/// How often progress is shown.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// Does what is asked.
+pub(crate) fn run(args: &Store, printer: &Printer) -> Outcome {
+    let dir = match &args.store {
+        Some(dir) => dir.clone(),
+        None => crate::serve::store(&Inputs::from_process("."))
+            .ok_or_else(|| Failure::usage("there is no cache folder: name a store with --store"))?,
+    };
+    if let What::Forget { module } = &args.what {
+        let forgotten = forgotten(&dir, module)?;
+        return finish(args, printer, &text_of_forgotten(module, &forgotten), &json_of_forgotten(&forgotten), false);
+    }
+    printer.progress(&format!("looking through {}", dir.display()));
+    let scan = Scan::of(&dir).map_err(failure)?;
+    scan.refuse_other_folders(&dir).map_err(failure)?;
+    for line in &scan.unreadable {
+        printer.note(&format!("cannot be read: {line}"));
+    }
+    match &args.what {
+        What::List { module } => {
+            let wanted = |held: &&Held| module.as_deref().is_none_or(|path| is_below(held.module.path(), path));
+            let held: Vec<&Held> = scan.versions.iter().filter(wanted).collect();
+            finish(args, printer, &text_of_list(&held), &json_of_list(&held), false)
+        }
+        What::Size => finish(args, printer, &text_of_size(&scan), &json_of_size(&scan), false),
+        What::Verify { repair } => {
+            let last = std::sync::Mutex::new(Instant::now());
+            let progress = |done: usize, all: usize| {
+                if let Ok(mut last) = last.try_lock()
+                    && last.elapsed() >= PROGRESS
+                {
+                    *last = Instant::now();
+                    printer.progress(&format!("verifying: {done} of {all} versions"));
+                }
+            };
+            let seen = audit(&dir, &scan, *repair, &progress).map_err(failure)?;
+            let text = text_of_audit(&seen, &scan, *repair);
+            let broken = !seen.damaged.is_empty() || !seen.unreadable.is_empty();
+            finish(args, printer, &text, &json_of_audit(&seen, &scan), broken)
+        }
+        What::Prune { max_size, older_than, dry_run } => {
+            let limits = Limits { max_size: *max_size, older_than: *older_than, keep: Duration::ZERO };
+            let pruned = prune(&dir, &scan, &limits, *dry_run).map_err(failure)?;
+            if let Some(most) = max_size.filter(|most| pruned.left > *most) {
+                let left = bytes(pruned.left);
+                printer.note(&format!("{left} are left, more than {}: the rest is no file of a version", bytes(most)));
+            }
+            finish(args, printer, &text_of_pruned(&pruned, *dry_run), &json_of_pruned(&pruned, *dry_run), false)
+        }
+        What::Forget { .. } => Ok(exit_code::OK),
+    }
+}
+
+fn finish(args: &Store, printer: &Printer, text: &str, value: &Value, found: bool) -> Outcome {
+    let shown = if args.json { format!("{value:#}") } else { text.to_owned() };
+    if !shown.is_empty() {
+        printer.result(&shown)?;
+    }
+    Ok(if found { exit_code::FOUND } else { exit_code::OK })
+}
+
+fn failure(error: FetchError) -> Failure {
+    let failure = Failure::failed(error.to_string());
+    match error.advice {
+        Some(advice) => failure.hint(advice),
+        None => failure,
+    }
+}
+
+fn is_below(path: &ModulePath, above: &str) -> bool {
+    let above = above.trim_end_matches('/');
+    path.as_str().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn forgotten(dir: &Path, module: &str) -> Result<Forgotten, Failure> {
+    let (path, version) = module.split_once('@').map_or((module, None), |(path, version)| (path, Some(version)));
+    let path = ModulePath::parse(path).map_err(|error| Failure::usage(error.to_string()))?;
+    let version = version.map(Version::parse).transpose().map_err(|error| Failure::usage(error.to_string()))?;
+    forget(dir, &path, version.as_ref()).map_err(failure)
+}
+
+fn text_of_list(held: &[&Held]) -> String {
+    let mut text = String::new();
+    for held in held {
+        let there = |what, is: Option<u64>| if is.is_some() { what } else { "-" };
+        let files = [there("info", held.info), there("mod", held.go_mod), there("zip", held.zip)]
+            .map(|word| format!("{word:<4}"));
+        let used = held.used().map_or_else(|| "never".to_owned(), ago);
+        let _ = writeln!(text, "{}  {:>8}  {used:>12}  {}", files.join(" "), bytes(held.bytes()), held.module);
+    }
+    text
+}
+
+fn json_of_list(held: &[&Held]) -> Value {
+    let one = |held: &&Held| {
+        json!({
+            "module": held.module.path().as_str(),
+            "version": held.module.version().as_str(),
+            "info": held.info.is_some(),
+            "mod": held.go_mod.is_some(),
+            "zip": held.zip.is_some(),
+            "bytes": held.bytes(),
+            "lastUse": held.used().map(rfc3339),
+            "zipLastUse": held.zip_used.map(rfc3339),
+        })
+    };
+    json!({ "schema": "goferry.store/1", "versions": held.iter().map(one).collect::<Vec<_>>() })
+}
+
+fn by_module(scan: &Scan) -> Vec<(&ModulePath, usize, u64)> {
+    let mut modules: BTreeMap<&str, (&ModulePath, usize, u64)> = BTreeMap::new();
+    for held in &scan.versions {
+        let path = held.module.path();
+        let sum = modules.entry(path.as_str()).or_insert((path, 0, 0));
+        sum.1 += 1;
+        sum.2 += held.bytes();
+    }
+    let mut modules: Vec<_> = modules.into_values().collect();
+    modules.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    modules
+}
+
+/// What is not of a module, with its space.
+fn rest(scan: &Scan) -> [(&'static str, &'static str, u64); 6] {
+    let others = scan.others.iter().map(|other| other.bytes).sum();
+    [
+        ("lists", "lists and locks", scan.lists),
+        ("sumdb", "checksum database", scan.sumdb),
+        ("own", "hashes and names (.goferry)", scan.own),
+        ("direct", "go commands that clone (.goferry/direct)", scan.direct),
+        ("quarantine", "quarantine (.goferry/quarantine)", scan.quarantine),
+        ("other", "temporary and stray files", others),
+    ]
+}
+
+fn text_of_size(scan: &Scan) -> String {
+    let mut text = String::new();
+    for (path, versions, size) in by_module(scan) {
+        let versions = if versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") };
+        let _ = writeln!(text, "{:>8}  {path}, {versions}", bytes(size));
+    }
+    for (_, name, size) in rest(scan).into_iter().filter(|(_, _, size)| *size > 0) {
+        let _ = writeln!(text, "{:>8}  {name}", bytes(size));
+    }
+    let _ = writeln!(text, "{:>8}  in all", bytes(scan.bytes()));
+    text
+}
+
+fn json_of_size(scan: &Scan) -> Value {
+    let modules: Vec<Value> = by_module(scan)
+        .into_iter()
+        .map(|(path, versions, bytes)| json!({ "module": path.as_str(), "versions": versions, "bytes": bytes }))
+        .collect();
+    let mut value = json!({ "schema": "goferry.store/1", "bytes": scan.bytes(), "modules": modules });
+    for (key, _, bytes) in rest(scan) {
+        value[key] = bytes.into();
+    }
+    value
+}
+
+fn text_of_audit(seen: &Audit, scan: &Scan, repair: bool) -> String {
+    let mut text = String::new();
+    for damaged in &seen.damaged {
+        let put = if damaged.quarantined { " (in quarantine now)" } else { "" };
+        let _ = writeln!(text, "damaged: {}{put}", damaged.reason.replace('\n', " "));
+    }
+    for line in &seen.unreadable {
+        let _ = writeln!(text, "cannot be read: {line}");
+    }
+    for other in &scan.others {
+        let _ = writeln!(text, "{}: {}", other.kind.name(), other.path.display());
+    }
+    let damaged = match seen.damaged.len() {
+        0 => "none damaged".to_owned(),
+        count if repair => format!("{count} damaged, in quarantine"),
+        count => format!("{count} damaged; --repair puts them into quarantine"),
+    };
+    let _ = write!(text, "{} files are good", seen.sound);
+    if seen.unpinned > 0 {
+        let _ = write!(text, " ({} of them could be held against no hash)", seen.unpinned);
+    }
+    let _ = writeln!(text, ", {damaged}");
+    text
+}
+
+fn json_of_audit(seen: &Audit, scan: &Scan) -> Value {
+    let damaged: Vec<Value> = seen
+        .damaged
+        .iter()
+        .map(|one| {
+            json!({
+                "module": one.module.path().as_str(),
+                "version": one.module.version().as_str(),
+                "file": one.kind.extension(),
+                "reason": one.reason,
+                "quarantined": one.quarantined,
+            })
+        })
+        .collect();
+    let of = |kinds: &[OtherKind]| -> Vec<String> {
+        let wanted = |other: &&Other| kinds.contains(&other.kind);
+        scan.others.iter().filter(wanted).map(|other| other.path.display().to_string()).collect()
+    };
+    json!({
+        "schema": "goferry.store/1",
+        "good": seen.sound,
+        "withoutHash": seen.unpinned,
+        "damaged": damaged,
+        "unreadable": seen.unreadable,
+        "temporary": of(&[OtherKind::Temporary]),
+        "partial": of(&[OtherKind::Partial]),
+        "stray": of(&[OtherKind::Stray, OtherKind::Link]),
+    })
+}
+
+fn text_of_pruned(pruned: &Pruned, dry_run: bool) -> String {
+    let mut text = String::new();
+    for victim in &pruned.victims {
+        let files = if victim.zip { "zip" } else { "info, mod" };
+        let used = victim.used.map_or_else(|| "never".to_owned(), ago);
+        let _ = writeln!(text, "{:>8}  {used:>12}  {} ({files})", bytes(victim.bytes), victim.module);
+    }
+    for module in &pruned.busy {
+        let _ = writeln!(text, "in use by another process, kept: {module}");
+    }
+    if pruned.quarantined > 0 {
+        let _ = writeln!(text, "files of the quarantine: {}", pruned.quarantined);
+    }
+    let (freed, left) = (bytes(pruned.freed), bytes(pruned.left));
+    let verb = if dry_run { "would be removed" } else { "removed" };
+    let _ = writeln!(text, "{freed} {verb}, {left} left");
+    text
+}
+
+fn json_of_pruned(pruned: &Pruned, dry_run: bool) -> Value {
+    let one = |victim: &goferry_proxy::store::prune::Victim| {
+        json!({
+            "module": victim.module.path().as_str(),
+            "version": victim.module.version().as_str(),
+            "files": if victim.zip { json!(["zip", "ziphash"]) } else { json!(["info", "mod"]) },
+            "bytes": victim.bytes,
+            "lastUse": victim.used.map(rfc3339),
+        })
+    };
+    json!({
+        "schema": "goferry.store/1",
+        "dryRun": dry_run,
+        "removed": pruned.victims.iter().map(one).collect::<Vec<_>>(),
+        "quarantined": pruned.quarantined,
+        "inUse": pruned.busy.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "freed": pruned.freed,
+        "left": pruned.left,
+    })
+}
+
+fn text_of_forgotten(module: &str, forgotten: &Forgotten) -> String {
+    if forgotten.versions.is_empty() {
+        return format!("nothing was known of {module}");
+    }
+    forgotten.versions.iter().map(|module| format!("forgotten: {module}\n")).collect()
+}
+
+fn json_of_forgotten(forgotten: &Forgotten) -> Value {
+    let versions: Vec<String> = forgotten.versions.iter().map(ToString::to_string).collect();
+    json!({ "schema": "goferry.store/1", "forgotten": versions, "freed": forgotten.freed })
+}
+
+fn ago(when: SystemTime) -> String {
+    let seconds = SystemTime::now().duration_since(when).unwrap_or_default().as_secs();
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
+/// Decimal units.
+fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{:.0} kB", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
