@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod serve;
+pub(crate) mod store;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Download(Download),
     /// Serve modules to go commands: a module proxy that keeps its connections, fetches ahead and verifies.
     Serve(serve::Serve),
+    /// See, verify and prune what `goferry serve` keeps.
+    Store(store::Store),
     /// Show the page of a finding, or list all findings.
     Explain(Explain),
     /// Take a setting that a finding is about out of your own files; shows the change unless told to make it.

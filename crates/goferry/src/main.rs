@@ -13,6 +13,7 @@ mod lab;
 mod pages;
 mod printer;
 mod serve;
+mod store;
 mod suggest;
 
 use std::io::Write as _;
@@ -61,6 +62,10 @@ fn dispatch(command: Command, printer: &mut Printer) -> failure::Outcome {
             download::run(&args, printer)
         }
         Command::Serve(args) => serve::run(&args, printer),
+        Command::Store(args) => {
+            printer.set_quiet(args.quiet);
+            store::run(&args, printer)
+        }
         Command::Explain(args) => explain::run(&args, printer),
         Command::Fix(args) => fix::run(&args, printer),
         Command::Lab(Lab::List) => lab::list(printer),

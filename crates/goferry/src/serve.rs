@@ -70,7 +70,7 @@ fn config(args: &Serve, inputs: &Inputs) -> Result<ProxyConfig, Failure> {
 }
 
 /// A folder in the user's cache folder (`os.UserCacheDir`).
-fn store(inputs: &Inputs) -> Option<PathBuf> {
+pub(crate) fn store(inputs: &Inputs) -> Option<PathBuf> {
     let cache = inputs.var("XDG_CACHE_HOME").filter(|dir| dir.starts_with('/')).map(PathBuf::from);
     Some(cache.or_else(|| Some(PathBuf::from(inputs.var("HOME")?).join(".cache")))?.join("goferry/store"))
 }
