@@ -2,6 +2,8 @@
 
 pub(crate) mod download;
 mod machine;
+mod options;
+pub(crate) mod serve;
 mod subject;
 mod way;
 
@@ -19,12 +21,9 @@ use crate::workspace::WorkspaceError;
 
 /// Every client gets it.
 const GOMAXPROCS: &str = "2";
-const RUNS: usize = 5;
 const DEADLINE: Duration = Duration::from_secs(2_400);
 /// With `--long-once`: a go command that takes longer, in seconds, is run once.
 const LONG: f64 = 100.0;
-/// The binary to measure, in place of the release build.
-const BINARY: &str = "GOFERRY_BINARY";
 
 /// Why there is no table.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +34,9 @@ pub(crate) enum BenchError {
     /// The table of projects lacks the one that is measured.
     #[error("there is no project {0:?}")]
     NoProject(&'static str),
+    /// A server that is measured does not answer as it should.
+    #[error("{0}")]
+    Server(String),
     /// The go command fails over loopback.
     #[error("the real go command fails: {0}")]
     Reference(String),

@@ -190,10 +190,8 @@ impl Call<'_> {
         self.run(&self.go.goroot()?.join("bin/go"), arguments)
     }
 
-    fn run(&self, program: &Path, arguments: &[&str]) -> Result<Done, ClientError> {
-        let outputs = ["stdout", "stderr"].map(|name| self.home.at(name));
-        let file =
-            |path: &Path| File::create(path).map_err(ClientError::system("making a file for a program's output"));
+    /// A program in this folder, with this environment and nothing else.
+    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Result<Command, ClientError> {
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.go.goroot()?.join("bin").display());
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.dir).env_clear();
@@ -202,6 +200,15 @@ impl Call<'_> {
         command.env("GOCACHE", self.home.at("gocache")).env("GOENV", "off").env("GOTOOLCHAIN", "local");
         command.env("SSL_CERT_DIR", self.home.at("no-certificates"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    /// Runs a program until it ends or the deadline has passed.
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Result<Done, ClientError> {
+        let outputs = ["stdout", "stderr"].map(|name| self.home.at(name));
+        let file =
+            |path: &Path| File::create(path).map_err(ClientError::system("making a file for a program's output"));
+        let mut command = self.command(program, arguments)?;
         command.stdin(Stdio::null()).stdout(file(&outputs[0])?).stderr(file(&outputs[1])?).process_group(0);
         let start = Instant::now();
         let child = match self.link {

@@ -20,7 +20,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::{BenchError, download};
+use bench::{BenchError, download, serve};
 use oracle::{Options, OracleError};
 use say::say;
 use steps::Step;
@@ -39,6 +39,10 @@ usage:
                              [--tmpfs DIR] [--disk DIR] [--out DIR] [[--rows] WORD[,WORD…]]…
                                            docs/evidence/download.md: go, goferry and the limit (root);
                                            with rows, such as synthetic,50ms,0%,cubic: printed only
+  cargo xtask bench serve [--quick | --runs N] [--long-once] [--update] [--binary FILE] [--goproxy FILE]
+                          [--tmpfs DIR] [--disk DIR] [--out DIR] [[--rows] WORD[,WORD…]]…
+                                           docs/evidence/serve.md: the go command behind goferry and others,
+                                           goferry beside nginx under load (root); rows such as go,tree,50ms,0%
   cargo xtask measure                      size, start, memory and time of the release binary (root)
   cargo xtask provision                    what the tests need beyond Rust and Go
 ";
@@ -60,7 +64,12 @@ fn main() -> ExitCode {
         "provision" if rest.is_empty() => outcome(provision::run(&workspace).map(drop)),
         "measure" if rest.is_empty() => outcome(measure::run(&workspace)),
         "oracle" => compare(&workspace, rest),
-        "bench" if rest.first().is_some_and(|what| what == "download") => race(&workspace, &rest[1..]),
+        "bench" if rest.first().is_some_and(|what| what == "download") => {
+            measured(download::Options::parse(&rest[1..]).and_then(|options| download::run(&workspace, &options)))
+        }
+        "bench" if rest.first().is_some_and(|what| what == "serve") => {
+            measured(serve::Options::parse(&rest[1..]).and_then(|options| serve::run(&workspace, &options)))
+        }
         "evidence" => gather(&workspace, rest),
         "help" | "--help" | "-h" => {
             say!("{USAGE}");
@@ -100,8 +109,8 @@ fn compare(workspace: &Workspace, arguments: &[String]) -> ExitCode {
     }
 }
 
-fn race(workspace: &Workspace, arguments: &[String]) -> ExitCode {
-    match download::Options::parse(arguments).and_then(|options| download::run(workspace, &options)) {
+fn measured(result: Result<(), BenchError>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ BenchError::Usage(_)) => {
             failed(&error);

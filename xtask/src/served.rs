@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ use tempfile::TempDir;
 const LAB_FORMAT: &str = "'$connection $server_protocol $request_uri'";
 const FORMAT: &str = "'$connection $server_protocol $status $body_bytes_sent $request_uri'";
 const LAB_LOG: &str = "@FOLDER@/access.log";
+/// nginx's default of 1000 requests to a connection is a fault of its own (docs/findings/goaway-churn.md).
+const PATIENT: &str = "keepalive_requests 100000;\nkeepalive_time 1h;\n";
 /// A log that has not grown for this time is complete.
 const QUIET: Duration = Duration::from_millis(100);
 const QUIET_AT_MOST: Duration = Duration::from_secs(2);
@@ -57,6 +59,11 @@ impl Shelf {
         Ok(Self { folder, pem })
     }
 
+    /// The certificate of the servers, and whom it is from.
+    pub(crate) fn pem(&self) -> &PemFiles {
+        &self.pem
+    }
+
     /// Serves the modules of a folder, and the checksum database's answers of another, on the server side of `link` or on
     /// loopback.
     pub(crate) fn serve(
@@ -65,6 +72,17 @@ impl Shelf {
         sums: Option<&Path>,
         link: Option<&Link>,
     ) -> Result<Served, ServedError> {
+        let sums = sums.map(|sums| {
+            format!(
+                "location ~ ^/sumdb/[^/]+/supported$ {{ return 200; }}\nlocation /sumdb/ {{ root {}; }}\n",
+                sums.display()
+            )
+        });
+        self.serve_with(modules, &(PATIENT.to_owned() + &sums.unwrap_or_default()), link)
+    }
+
+    /// Serves the modules of a folder; `lines` are more of the server's configuration.
+    pub(crate) fn serve_with(&self, modules: &Path, lines: &str, link: Option<&Link>) -> Result<Served, ServedError> {
         let listen = match link {
             Some(link) => SocketAddr::new(link.server_addr(), 443),
             None => servers::free_address()?,
@@ -80,12 +98,6 @@ impl Shelf {
                 return Err(ServedError::Format(from));
             }
             config.text = config.text.replace(from, to);
-        }
-        // nginx's default of 1000 requests to a connection is a fault of its own (docs/findings/goaway-churn.md).
-        let mut lines = "keepalive_requests 100000;\nkeepalive_time 1h;\n".to_owned();
-        if let Some(sums) = sums {
-            lines += "location ~ ^/sumdb/[^/]+/supported$ { return 200; }\n";
-            lines += &format!("location /sumdb/ {{ root {}; }}\n", sums.display());
         }
         let root = format!("root {};\n", modules.display());
         config.text = config.text.replace(&root, &format!("{root}{lines}"));
@@ -106,7 +118,20 @@ pub(crate) struct Served {
 impl Served {
     /// GOPROXY and the certificate to trust.
     pub(crate) fn env(&self) -> Vec<(&'static str, OsString)> {
-        vec![("GOPROXY", format!("https://{}", self.listen).into()), ("SSL_CERT_FILE", self.roots.clone().into())]
+        vec![("GOPROXY", self.url().into()), ("SSL_CERT_FILE", self.roots.clone().into())]
+    }
+
+    /// GOPROXY.
+    pub(crate) fn url(&self) -> String {
+        format!("https://{}", self.listen)
+    }
+
+    /// What was asked since the last call of this, or since the start.
+    pub(crate) fn traffic_since(&self) -> Result<Traffic, ServedError> {
+        let traffic = self.traffic()?;
+        // nginx appends: what it writes next is at the beginning.
+        File::options().write(true).open(&self.log)?.set_len(0)?;
+        Ok(traffic)
     }
 
     /// What was asked so far, once the log no longer grows.
@@ -129,6 +154,8 @@ impl Served {
 pub(crate) struct Traffic {
     /// Connections with one request or more.
     pub(crate) connections: usize,
+    /// Connections from the first to the last of these, with those that had no request: nginx numbers them.
+    pub(crate) opened: u64,
     pub(crate) requests: usize,
     /// Bodies of the answers in bytes, before TLS.
     pub(crate) bytes: u64,
@@ -139,6 +166,20 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// This and what came after it, over connections of which none was there before.
+    pub(crate) fn and(&self, later: &Self) -> Self {
+        let mut both = self.clone();
+        both.connections = self.connections.max(later.connections);
+        both.opened = self.opened.max(later.opened);
+        both.requests += later.requests;
+        both.bytes += later.bytes;
+        both.refused += later.refused;
+        for (kind, count) in &later.kinds {
+            *both.kinds.entry(kind).or_default() += count;
+        }
+        both
+    }
+
     fn read(log: &str) -> Self {
         let mut traffic = Self::default();
         let mut connections = BTreeSet::new();
@@ -154,6 +195,8 @@ impl Traffic {
             *traffic.kinds.entry(kind).or_default() += 1;
         }
         traffic.connections = connections.len();
+        let numbers = || connections.iter().filter_map(|number| number.parse::<u64>().ok());
+        traffic.opened = numbers().max().zip(numbers().min()).map_or(0, |(last, first)| last - first + 1);
         traffic
     }
 }
@@ -177,6 +220,7 @@ mod tests {
             "3 HTTP/2.0 200 120 /m/@v/v1.mod\n3 HTTP/2.0 404 50 /m/@v/list\n5 HTTP/2.0 206 30 /m/@v/v1.zip\nnoise\n";
         let traffic = Traffic::read(log);
         assert_eq!((traffic.connections, traffic.requests, traffic.bytes, traffic.refused), (2, 3, 200, 1));
+        assert_eq!(traffic.opened, 3);
         assert_eq!(traffic.kinds, BTreeMap::from([(".mod", 1), (".zip", 1), ("list", 1)]));
         assert_eq!(traffic.to_string(), "2 connections, 3 requests (.mod 1, .zip 1, list 1), 1 refused, 0.0 MB");
     }

@@ -8,7 +8,6 @@ mod rows;
 mod table;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -17,10 +16,10 @@ use goferry_lab::go_client::GoVersion;
 use self::rows::Row;
 use self::table::Facts;
 use super::machine::{self, settle};
+use super::options::Common;
 use super::subject::{self, Ready, Subject};
-use super::{BINARY, BenchError, DEADLINE, GOMAXPROCS, LONG, RUNS, median, place_of};
-use crate::client::{Call, Home, Tool, memory};
-use crate::oracle::build;
+use super::{BenchError, DEADLINE, GOMAXPROCS, LONG, median, place_of};
+use crate::client::{Call, Home, Tool};
 use crate::say::say;
 use crate::served::{Shelf, Traffic};
 use crate::upstream::NEW;
@@ -36,17 +35,9 @@ pub(crate) enum Who {
 /// What is to be measured.
 #[derive(Debug)]
 pub(crate) struct Options {
-    runs: usize,
-    long_once: bool,
-    /// Rows of the page that are not measured now stay.
-    update: bool,
+    common: Common,
     only: Option<Who>,
-    /// Each a list of words that a row must have; all rows where there is none.
-    rows: Vec<Vec<String>>,
-    binary: Option<PathBuf>,
-    memory: PathBuf,
     disk: Option<PathBuf>,
-    out: Option<PathBuf>,
 }
 
 impl Options {
@@ -55,64 +46,30 @@ impl Options {
     /// # Errors
     /// [`BenchError::Usage`].
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, BenchError> {
-        let mut options = Self {
-            runs: RUNS,
-            long_once: false,
-            update: false,
-            only: None,
-            rows: Vec::new(),
-            binary: env::var_os(BINARY).map(PathBuf::from),
-            memory: memory(),
-            disk: None,
-            out: None,
-        };
-        let usage = |text: String| Err(BenchError::Usage(text));
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| BenchError::Usage(format!("{argument} needs a value")));
-            let mut row = None;
-            match argument.as_str() {
-                "--quick" => options.runs = 1,
-                "--runs" => match value()?.parse() {
-                    Ok(runs) if runs > 0 => options.runs = runs,
-                    _ => return usage("--runs needs a number of 1 or more".to_owned()),
-                },
-                "--long-once" => options.long_once = true,
-                "--update" => options.update = true,
+        let (mut only, mut disk) = (None, None);
+        let rows: Vec<Vec<String>> = rows::all().iter().map(Row::tags).collect();
+        let common = Common::parse(arguments, &rows, |option, value| {
+            match option {
                 "--only" => match value()?.as_str() {
-                    "go" => options.only = Some(Who::Go),
-                    "goferry" => options.only = Some(Who::Goferry),
-                    other => return usage(format!("--only is go or goferry, not {other:?}")),
+                    "go" => only = Some(Who::Go),
+                    "goferry" => only = Some(Who::Goferry),
+                    other => return Err(BenchError::Usage(format!("--only is go or goferry, not {other:?}"))),
                 },
-                "--binary" => options.binary = Some(PathBuf::from(value()?)),
-                "--tmpfs" => options.memory = PathBuf::from(value()?),
-                "--disk" => options.disk = Some(PathBuf::from(value()?)),
-                "--out" => options.out = Some(PathBuf::from(value()?)),
-                "--rows" => row = Some(value()?),
-                other if other.starts_with('-') => return usage(format!("unknown: {other}")),
-                _ => row = Some(argument),
+                "--disk" => disk = Some(PathBuf::from(value()?)),
+                _ => return Ok(false),
             }
-            if let Some(words) = row {
-                let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-                if !rows::all().iter().any(|row| row.is(&words)) {
-                    let known: Vec<String> =
-                        rows::all().iter().map(|row| format!("    {}", row.tags().join(","))).collect();
-                    return usage(format!("no row is {:?}; there are:\n{}", words.join(","), known.join("\n")));
-                }
-                options.rows.push(words);
-            }
-        }
-        Ok(options)
+            Ok(true)
+        })?;
+        Ok(Self { common, only, disk })
     }
 
     fn wants(&self, row: &Row) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(|words| row.is(words))
+        self.common.wants(&row.tags())
     }
 
     /// Where the page goes; nowhere when it would be a part of it.
     fn page(&self, workspace: &Workspace) -> Option<PathBuf> {
-        let whole = (self.rows.is_empty() || self.update) && self.only.is_none();
-        self.out.clone().or_else(|| whole.then(|| workspace.root.join("docs/evidence")))
+        self.common.page(workspace, self.only.is_none())
     }
 }
 
@@ -145,17 +102,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchE
         tools.insert(Who::Go, Tool::Go(go.clone()));
     }
     if options.only != Some(Who::Go) {
-        let binary = match &options.binary {
-            Some(binary) => fs::canonicalize(binary)?,
-            None => build(workspace, true)?,
-        };
-        tools.insert(Who::Goferry, Tool::Goferry(binary));
+        tools.insert(Who::Goferry, Tool::Goferry(options.common.goferry(workspace)?));
     }
     let disk = options.disk.clone().unwrap_or_else(|| workspace.target.join("bench"));
     fs::create_dir_all(&disk)?;
-    let places = [place_of(&options.memory, true)?, place_of(&disk, false)?];
-    let mut bench =
-        Bench { workspace, go, tools, places: [options.memory.clone(), disk], shelf: Shelf::new()?, ready: Vec::new() };
+    let places = [place_of(&options.common.memory, true)?, place_of(&disk, false)?];
+    let mut bench = Bench {
+        workspace,
+        go,
+        tools,
+        places: [options.common.memory.clone(), disk],
+        shelf: Shelf::new()?,
+        ready: Vec::new(),
+    };
     let page = options.page(workspace);
     let load = machine::load()?;
     if load > 0.5 {
@@ -171,7 +130,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchE
         if let Some(out) = &page {
             fs::create_dir_all(out)?;
             let file = out.join("download.md");
-            let before = if options.update { fs::read_to_string(&file).ok() } else { None };
+            let before = options.common.before(&file);
             fs::write(&file, table::page(&bench.facts(&places, options)?, &done, before.as_deref()))?;
         }
     }
@@ -205,7 +164,7 @@ impl Bench<'_> {
         let place = &self.places[usize::from(!row.tmpfs)];
         let mut samples: BTreeMap<Who, Vec<Result<Sample, String>>> = BTreeMap::new();
         let mut copies = Vec::new();
-        for number in 0..options.runs {
+        for number in 0..options.common.runs {
             let mut order: Vec<Who> = self.tools.keys().copied().collect();
             if number % 2 == 1 {
                 order.reverse();
@@ -213,7 +172,7 @@ impl Bench<'_> {
             for who in order {
                 let so_far = samples.entry(who).or_default();
                 let long = |sample: &Result<Sample, String>| sample.as_ref().is_ok_and(|sample| sample.seconds > LONG);
-                if options.long_once && who == Who::Go && so_far.iter().any(long) {
+                if options.common.long_once && who == Who::Go && so_far.iter().any(long) {
                     continue;
                 }
                 let sample = self.sample(row, ready, who, place, number as u64 + 1)?;
@@ -290,10 +249,10 @@ impl Bench<'_> {
             nginx: machine::nginx()?,
             go: self.go.to_string(),
             goferry: goferry.map(machine::goferry).transpose()?,
-            built_here: options.binary.is_none(),
+            built_here: options.common.binary.is_none(),
             file_systems: file_systems.clone(),
-            runs: options.runs,
-            long_once: options.long_once.then_some(LONG),
+            runs: options.common.runs,
+            long_once: options.common.long_once.then_some(LONG),
             gomaxprocs: GOMAXPROCS,
             real: subject::REAL,
             subjects: subjects.collect(),
@@ -312,7 +271,7 @@ mod tests {
     #[test]
     fn rows_and_runs_are_chosen() {
         let options = parse("--rows synthetic,50ms,cubic --runs 3 real,loopback --only go").unwrap();
-        assert_eq!((options.runs, options.only), (3, Some(Who::Go)));
+        assert_eq!((options.common.runs, options.only), (3, Some(Who::Go)));
         let wanted: Vec<Row> = rows::all().into_iter().filter(|row| options.wants(row)).collect();
         assert_eq!(wanted.iter().filter(|row| row.subject == Subject::Real).count(), 2);
         assert!(wanted.iter().all(|row| row.way.is_none_or(|way| way.rtt_ms == 50 && way.sender == "cubic")));

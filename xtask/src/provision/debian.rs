@@ -35,6 +35,7 @@ const PARTS: &[Part] = &[
     program!("apache2", "apache2-bin"),
     program!("openssl", "openssl"),
     program!("curl", "curl"),
+    program!("h2load", "nghttp2-client"),
     program!("ip", "iproute2"),
     program!("git", "git"),
     Part {

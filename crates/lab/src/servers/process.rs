@@ -100,6 +100,12 @@ impl RealServer {
         self.listen
     }
 
+    /// The process; it leads a group of its own.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it wrote to its standard output and error, and to its own log: the last 16 MiB of each.
     #[must_use]
     pub fn log(&self) -> String {

@@ -36,12 +36,6 @@ impl Row {
         tags
     }
 
-    /// Whether all of these words are among its tags.
-    pub(crate) fn is(&self, words: &[String]) -> bool {
-        let tags = self.tags();
-        words.iter().all(|word| tags.contains(word))
-    }
-
     /// What issue and documentation promise for it.
     pub(crate) fn target(&self) -> Target {
         let Self { subject, way, tmpfs, cached } = *self;
@@ -97,10 +91,11 @@ pub(crate) fn all() -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::options::has;
 
     fn chosen(words: &str) -> Vec<String> {
         let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-        all().iter().filter(|row| row.is(&words)).map(|row| row.tags().join(",")).collect()
+        all().iter().filter(|row| has(&row.tags(), &words)).map(|row| row.tags().join(",")).collect()
     }
 
     #[test]

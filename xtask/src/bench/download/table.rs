@@ -207,11 +207,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::bench::options::has;
     use crate::served::Traffic;
 
     fn measured(words: &str, go: &[f64], goferry: &[f64]) -> Measured {
         let words: Vec<String> = words.split(',').map(str::to_owned).collect();
-        let row = rows::all().into_iter().find(|row| row.is(&words)).unwrap();
+        let row = rows::all().into_iter().find(|row| has(&row.tags(), &words)).unwrap();
         let traffic = Traffic { connections: 1, requests: 600, bytes: 10_000_000, ..Traffic::default() };
         let samples = |walls: &[f64]| -> Vec<Result<Sample, String>> {
             walls.iter().map(|seconds| Ok(Sample { seconds: *seconds, traffic: traffic.clone() })).collect()
