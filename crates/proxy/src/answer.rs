@@ -206,7 +206,7 @@ impl Answer {
         if let Some(advice) = &error.advice {
             let _ = write!(text, "\n{advice}");
         }
-        Answer::error(status, text)
+        Answer::error(status, shown(&text))
     }
 
     /// A file, or the part of it that was asked for, or that it has not changed (RFC 9110 sections 13 and 14).
@@ -261,6 +261,14 @@ impl Answer {
     }
 }
 
+/// The same words so that the go command shows them: it stops at the first blank line, and shows nothing at all where there
+/// is a control character (`cmd/go/internal/web/api.go`, `formatErrorDetail`).
+fn shown(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let plain = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
+    lines.map(|line| line.chars().map(plain).collect::<String>()).collect::<Vec<_>>().join("\n")
+}
+
 /// A header value that this program made of what it knows.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
@@ -303,6 +311,12 @@ mod tests {
             kind: TEXT,
             cache_control: HeaderValue::from_static(FOR_EVER),
         }
+    }
+
+    #[test]
+    fn the_go_command_shows_all_words() {
+        let text = "m@v: checksum mismatch\n\tdownloaded: h1:a\n\n \nSECURITY ERROR\r\nsaid\u{1b}[31m\n";
+        assert_eq!(shown(text), "m@v: checksum mismatch\n\tdownloaded: h1:a\nSECURITY ERROR\nsaid\u{fffd}[31m");
     }
 
     fn ask(fields: &[(HeaderName, &'static str)]) -> (u16, String, Option<String>) {
