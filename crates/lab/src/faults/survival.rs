@@ -96,8 +96,8 @@ const IMPOSSIBLE: &[(&str, Failing)] = &[
         absent(&["golang.org/toolchain", "404"], "the toolchain that the project asks for does not exist"),
     ),
     ("upstream-dead", failing(UPSTREAM, &["refused"], "nobody listens")),
-    ("wrong-hash", failing(UPSTREAM, &["checksum mismatch", "h1:"], FORGED)),
-    ("wrong-mod-hash", failing(UPSTREAM, &["checksum mismatch", "h1:"], FORGED)),
+    ("wrong-hash", failing(UPSTREAM, &["checksum mismatch", "h1:", "SECURITY ERROR"], FORGED)),
+    ("wrong-mod-hash", failing(UPSTREAM, &["checksum mismatch", "h1:", "SECURITY ERROR"], FORGED)),
 ];
 
 const UNTRUSTED: &str = "a server that cannot prove who it is must not be used";
