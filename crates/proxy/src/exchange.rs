@@ -10,7 +10,7 @@ use crate::answer::{Answer, Note, Peer, Request};
 /// Told of what happens. Called on the threads that serve: nothing in it may wait.
 pub trait Observer: Send + Sync {
     /// A connection was opened.
-    fn opened(&self, peer: &Peer);
+    fn opened(&self, peer: &Arc<Peer>);
     /// A connection is over.
     fn closed(&self, peer: &Peer);
     /// A request was read; it is over with [`Observer::ended`].
@@ -99,7 +99,7 @@ impl Drop for Exchange {
 pub struct Unobserved;
 
 impl Observer for Unobserved {
-    fn opened(&self, _peer: &Peer) {}
+    fn opened(&self, _peer: &Arc<Peer>) {}
     fn closed(&self, _peer: &Peer) {}
     fn began(&self, _peer: &Peer) {}
     fn ended(&self, _record: &Record) {}

@@ -37,6 +37,7 @@ pub struct Modules {
     unused: Mutex<HashSet<Key>>,
     unused_count: AtomicUsize,
     ahead: Ahead,
+    mismatches: AtomicU64,
 }
 
 /// What was fetched ahead, in figures.
@@ -83,6 +84,7 @@ impl Modules {
             unused: Mutex::default(),
             unused_count: AtomicUsize::new(0),
             ahead: Ahead::default(),
+            mismatches: AtomicU64::new(0),
         }
     }
 
@@ -96,6 +98,12 @@ impl Modules {
     #[must_use]
     pub fn ahead(&self) -> &Ahead {
         &self.ahead
+    }
+
+    /// Files that were fetched and were not what they should be.
+    #[must_use]
+    pub fn mismatches(&self) -> u64 {
+        self.mismatches.load(Ordering::Relaxed)
     }
 
     /// How much is being fetched now.
@@ -218,6 +226,9 @@ impl Modules {
         .await;
         if outcome.is_ok() && *kind != FileKind::Zip {
             self.store.stored_small();
+        }
+        if outcome.as_ref().is_err_and(|error| error.kind == FailKind::Mismatch) {
+            self.mismatches.fetch_add(1, Ordering::Relaxed);
         }
         if let Err(error) = &outcome
             && error.is_not_found()
