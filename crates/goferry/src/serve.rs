@@ -1,14 +1,17 @@
 //! `goferry serve`.
 
-use std::path::PathBuf;
+mod log;
+mod settings;
+
 use std::sync::Arc;
 
 use goferry_env::{Environment, Inputs};
-use goferry_module::ProxyList;
-use goferry_proxy::config::Listen;
+use goferry_proxy::config::Settings;
 use goferry_proxy::server::{Server, Stop};
-use goferry_proxy::{Proxy, ProxyConfig};
+use goferry_proxy::{Proxy, Watch};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub(crate) use self::settings::store;
 use crate::args::serve::Serve;
 use crate::exit_code;
 use crate::failure::{Failure, Outcome};
@@ -17,33 +20,51 @@ use crate::printer::Printer;
 /// Serves until told to stop.
 pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
     let inputs = Inputs::from_process(".");
-    let env = Environment::resolve(&inputs).map_err(|error| Failure::failed(error.to_string()))?;
-    let config = config(args, &inputs)?;
+    let (settings, env) = settings::read(args, &inputs)?;
+    if args.check {
+        settings::check(&settings)?;
+        printer.result(&settings::shown(&settings, &env))?;
+        return Ok(exit_code::OK);
+    }
+    let logs = log::start(&settings.config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed(format!("the system gives no event queue: {error}")))?;
     runtime.block_on(async {
-        let proxy = Proxy::open(config, &inputs, &env).map_err(|error| Failure::failed(error.to_string()))?;
+        // Before anything is said: whoever has read that it listens may send them.
+        let mut signals = Signals::new()?;
+        let proxy =
+            Proxy::open(settings.config.clone(), &inputs, &env).map_err(|error| Failure::failed(error.to_string()))?;
+        let watch = Arc::clone(proxy.watch());
         let server =
             Server::bind(Arc::new(proxy)).await.map_err(|error| Failure::failed(format!("listening: {error}")))?;
         let server = Arc::new(server);
-        if let Some(authority) = server.authority() {
-            printer.note(&format!("export SSL_CERT_FILE={}", authority.display()));
-        }
-        for url in server.urls() {
-            printer.note(&format!("export GOPROXY={url}"));
-        }
-        for socket in server.sockets() {
-            printer.note(&format!("listening on {}", socket.display()));
-        }
+        say(printer, &server, &settings, &env);
         let (sender, stop) = Stop::new();
         let running = tokio::spawn(Arc::clone(&server).run(stop));
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(|error| Failure::failed(format!("signals cannot be waited for: {error}")))?;
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+        let mut current = settings;
+        while signals.next().await == Asked::Reload {
+            // go env, the store and the files of users are read: not on a thread that serves.
+            let (args, inputs, watch) = (args.clone(), inputs.clone(), Arc::clone(&watch));
+            match tokio::task::spawn_blocking(move || reload(&args, &inputs, watch)).await {
+                Ok(Ok((settings, proxy))) => {
+                    for key in settings::fixed(&current, &settings) {
+                        tracing::warn!("{key} has changed, and is in effect after a restart only");
+                    }
+                    logs.set(settings.config.log_level);
+                    server.swap(Arc::new(proxy));
+                    tracing::warn!(rules = settings.config.rules.len(), "settings were read again and are in effect");
+                    current = settings;
+                }
+                Ok(Err(failure)) => {
+                    tracing::error!(
+                        "settings were read again and cannot be used; the old ones stay: {}",
+                        failure.message
+                    );
+                }
+                Err(error) => tracing::error!(%error, "settings could not be read again; the old ones stay"),
+            }
         }
         let _ = sender.send(true);
         let _ = running.await;
@@ -51,26 +72,61 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
     })
 }
 
-fn config(args: &Serve, inputs: &Inputs) -> Result<ProxyConfig, Failure> {
-    let mut config = ProxyConfig::default();
-    config.listen = args
-        .listen
-        .iter()
-        .map(|text| text.parse().map(Listen::Tcp).map_err(|error| Failure::usage(format!("--listen {text}: {error}"))))
-        .collect::<Result<_, _>>()?;
-    config.store = match &args.store {
-        Some(dir) => dir.clone(),
-        None => store(inputs).ok_or_else(|| Failure::usage("there is no cache folder: name a store with --store"))?,
-    };
-    if let Some(list) = &args.upstream {
-        let list = ProxyList::parse(list).map_err(|error| Failure::usage(format!("--upstream: {error}")))?;
-        config.upstream = Some(list);
-    }
-    Ok(config)
+fn reload(args: &Serve, inputs: &Inputs, watch: Arc<Watch>) -> Result<(Settings, Proxy), Failure> {
+    let (settings, env) = settings::read(args, inputs)?;
+    let proxy = Proxy::open_watched(settings.config.clone(), inputs, &env, watch)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    Ok((settings, proxy))
 }
 
-/// A folder in the user's cache folder (`os.UserCacheDir`).
-pub(crate) fn store(inputs: &Inputs) -> Option<PathBuf> {
-    let cache = inputs.var("XDG_CACHE_HOME").filter(|dir| dir.starts_with('/')).map(PathBuf::from);
-    Some(cache.or_else(|| Some(PathBuf::from(inputs.var("HOME")?).join(".cache")))?.join("goferry/store"))
+/// What to do with it, and what it does: a line each.
+fn say(printer: &Printer, server: &Server, settings: &Settings, env: &Environment) {
+    if let Some(authority) = server.authority() {
+        printer.note(&format!("export SSL_CERT_FILE={}", authority.display()));
+    }
+    for url in server.urls() {
+        printer.note(&format!("export GOPROXY={url}"));
+    }
+    for socket in server.sockets() {
+        printer.note(&format!("listening on {}", socket.display()));
+    }
+    let around = env.value("GONOPROXY");
+    if !around.is_empty() && around != "none" {
+        printer.note(&format!("export GONOPROXY=none  # else go commands fetch {around} past this proxy"));
+    }
+    printer.note(&format!("store: {}", settings.config.store.display()));
+    printer.note(&format!("upstream: {}", settings::upstream(settings, env)));
+    printer.note(&format!("rules: {}", settings.config.rules.len()));
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let of = |kind| signal(kind).map_err(|error| Failure::failed(format!("signals cannot be waited for: {error}")));
+        Ok(Signals {
+            hangup: of(SignalKind::hangup())?,
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
 }

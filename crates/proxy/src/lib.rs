@@ -7,15 +7,18 @@
 //! | what is kept, where | [`Store`] |
 //! | where does it come from | [`Upstream`] |
 //! | who carries it | [`server`] |
+//! | what does an operator see | [`observe`] |
 #![deny(unsafe_code)]
 
 pub mod ahead;
 pub mod answer;
+pub mod auth;
 pub mod config;
 pub mod exchange;
 pub mod flight;
 pub mod modules;
 pub mod names;
+pub mod observe;
 pub mod proxy;
 pub mod route;
 pub mod server;
@@ -26,6 +29,7 @@ pub mod upstream;
 pub use ahead::FetchAhead;
 pub use answer::{Answer, Request};
 pub use config::ProxyConfig;
+pub use observe::Watch;
 pub use proxy::Proxy;
 pub use route::Route;
 pub use store::Store;

@@ -12,10 +12,12 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::ahead::FetchAhead;
 use crate::answer::{Answer, Request};
+use crate::auth::Gate;
 use crate::config::{Action, ProxyConfig, SourceMode};
-use crate::exchange::{Observer, Unobserved};
+use crate::exchange::Observer;
 use crate::modules::Modules;
 use crate::names::Names;
+use crate::observe::{Operator, Watch};
 use crate::route::{Route, RouteError};
 use crate::store::{Keeper, Store, small};
 use crate::sumdb::SumDb;
@@ -30,6 +32,7 @@ const SHORT: &str = "public, max-age=60";
 /// A module proxy.
 pub struct Proxy {
     config: ProxyConfig,
+    gate: Gate,
     /// How it is called in `Via`.
     name: String,
     store: Arc<Store>,
@@ -41,7 +44,9 @@ pub struct Proxy {
     ahead: Arc<FetchAhead>,
     names: Arc<Names>,
     sumdb: SumDb,
+    watch: Arc<Watch>,
     observer: Arc<dyn Observer>,
+    operator: Operator,
 }
 
 impl Proxy {
@@ -50,7 +55,22 @@ impl Proxy {
     /// # Errors
     /// For settings that cannot be used, and a store that cannot be opened.
     pub fn open(config: ProxyConfig, inputs: &Inputs, env: &Environment) -> Result<Proxy, FetchError> {
+        let watch = Watch::open(&config)?;
+        Proxy::open_watched(config, inputs, env, watch)
+    }
+
+    /// The same for a proxy that takes the place of another: `watch` goes on with what it counts.
+    ///
+    /// # Errors
+    /// As [`Proxy::open`].
+    pub fn open_watched(
+        config: ProxyConfig,
+        inputs: &Inputs,
+        env: &Environment,
+        watch: Arc<Watch>,
+    ) -> Result<Proxy, FetchError> {
         let name = instance();
+        let gate = Gate::open(&config.auth)?;
         let store = Arc::new(Store::open(&config.store, config.source, config.memory)?);
         let keeper = Keeper::start(&store, config.max_size);
         let withhold = config.source == SourceMode::Frozen && !config.allow_private;
@@ -60,7 +80,24 @@ impl Proxy {
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
         let ahead = Arc::new(FetchAhead::new(&config, Arc::clone(&modules), Arc::clone(&upstream)));
         let sumdb = SumDb::new(Arc::clone(&upstream));
-        Ok(Proxy { config, name, store, _keeper: keeper, withheld, upstream, modules, ahead, names, sumdb, observer: Arc::new(Unobserved) })
+        let observer: Arc<dyn Observer> = Arc::clone(&watch) as _;
+        let operator = Operator::new(Arc::clone(&watch), &store, &upstream, &modules);
+        Ok(Proxy {
+            config,
+            gate,
+            name,
+            store,
+            _keeper: keeper,
+            withheld,
+            upstream,
+            modules,
+            ahead,
+            names,
+            sumdb,
+            watch,
+            observer,
+            operator,
+        })
     }
 
     /// Its settings.
@@ -91,6 +128,12 @@ impl Proxy {
     #[must_use]
     pub fn upstream(&self) -> &Arc<Upstream> {
         &self.upstream
+    }
+
+    /// What is counted and logged; goes on in the next proxy with [`Proxy::open_watched`].
+    #[must_use]
+    pub fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 
     /// Who is told of requests.
@@ -133,11 +176,16 @@ impl Proxy {
             let text = format!("{} is not allowed here, but {allowed}", request.method);
             return Answer::text(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, HeaderValue::from_static(allowed));
         }
+        let user = match self.gate.admit(&route, request) {
+            Ok(user) => user,
+            Err(refusal) => return refusal,
+        };
         let mut answer = match self.refused(&route) {
             Some(refusal) => refusal,
             None => self.routes(&route, request).await,
         };
         answer.note.route = route.name();
+        answer.note.user = user;
         answer
     }
 
@@ -182,7 +230,10 @@ impl Proxy {
             Route::Home => {
                 Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))
             }
-            Route::Ready | Route::Metrics | Route::Connections | Route::Warm => {
+            Route::Ready => self.operator.ready().await,
+            Route::Metrics => self.operator.metrics(),
+            Route::Connections => self.operator.connections(),
+            Route::Warm => {
                 Answer::text(StatusCode::NOT_FOUND, "not here")
             }
         }

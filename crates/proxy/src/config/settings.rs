@@ -129,7 +129,15 @@ impl Settings {
         }
         let whole = Whole { places: &places, rules: &rules, problems: &mut problems };
         let config = whole.finish(draft, goproxy);
-        if problems.is_empty() { Ok(Settings { config, places, rules }) } else { Err(Problems(problems)) }
+        if problems.is_empty() {
+            return Ok(Settings { config, places, rules });
+        }
+        // From the top of the file to its end, then the flags.
+        problems.sort_by_key(|problem| match problem.place {
+            Place::File(_, line) => (0, line),
+            _ => (1, None),
+        });
+        Err(Problems(problems))
     }
 
     /// Where a setting comes from.
@@ -316,7 +324,7 @@ mod tests {
         let file = "listen = [\"127.0.0.1:8080\", \"nowhere\"]\npath-prefix = \"go/\"\ndrain = 30\n\
             max-size = \"ten\"\nsumdb = \"a b c\"\ndirect = \"[\"\nahead = \"yes\"\n\
             [limits]\nstreams = 0\n[tls]\ncert = \"c.pem\"\n[auth]\nkind = \"basic\"\n";
-        let problems = read(file, &[("upstream", text("http://u:secret@"))]).expect_err("all wrong");
+        let problems = read(file, &[("upstream", text("http://u:hunter2@"))]).expect_err("all wrong");
         let begins = [
             "goferry.toml:6: direct: ",
             "goferry.toml:7: ahead: ",
@@ -334,7 +342,7 @@ mod tests {
             assert!(problems.iter().any(|problem| problem.starts_with(begin)), "{begin}: {problems:#?}");
         }
         assert_eq!(problems.len(), begins.len(), "{problems:#?}");
-        assert!(!problems.concat().contains("secret"), "{problems:#?}");
+        assert!(!problems.concat().contains("hunter2"), "{problems:#?}");
     }
 
     #[test]
