@@ -31,7 +31,7 @@ usage:
   cargo xtask test [--fail-fast] [STEP…]   everything, or some steps:
                                            provision fmt clippy build unit servers faults oracle docs check deny
   cargo xtask check                        no orphans, no dead links, no stray files
-  cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers download-faults (root)
+  cargo xtask evidence [NAME…] [--out DIR] docs/evidence: prediction faults servers download-faults serve-faults (root)
   cargo xtask oracle [--small] [--binary FILE | --with-go VERSION] [--place DIR] [PROJECT…]
                                            the cache of goferry download against that of the real go command;
                                            VERSION (go1.21.13, or same): a go command in goferry's place

@@ -142,7 +142,7 @@ fn did(done: &Downloaded) -> String {
 }
 
 /// Fit for a cell of the table.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     // Libraries put links to their manuals into their errors.
     let words = text.split_whitespace().filter(|word| !word.starts_with("https://docs."));
     let text: String = words.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).take(180).collect();

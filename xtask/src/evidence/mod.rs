@@ -3,6 +3,7 @@
 mod download_faults;
 mod faults;
 mod prediction;
+mod serve_faults;
 mod servers;
 
 use std::path::Path;
@@ -24,11 +25,12 @@ const TABLES: &[(&str, Make)] = &[
     ("download-faults", |out| download_faults::run(out).map_err(|error| error.to_string())),
     ("faults", |out| faults::run(out).map_err(|error| error.to_string())),
     ("prediction", |out| prediction::run(out).map_err(|error| error.to_string())),
+    ("serve-faults", |out| serve_faults::run(out).map_err(|error| error.to_string())),
     ("servers", |out| servers::run(out).map_err(|error| error.to_string())),
 ];
 
 /// The names that [`run`] knows.
-pub(crate) const NAMES: &[&str] = &["download-faults", "faults", "prediction", "servers"];
+pub(crate) const NAMES: &[&str] = &["download-faults", "faults", "prediction", "serve-faults", "servers"];
 
 /// Makes these tables, all where none is named, in `out`.
 ///
