@@ -125,7 +125,8 @@ fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
         if reader.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        // The go command escapes more than it has to.
+        let path = line.split(' ').nth(1).unwrap_or_default().replace("%21", "!");
         let mut asked = Asked { path, range: None, if_range: None };
         loop {
             let mut line = String::new();

@@ -5,14 +5,17 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
+use goferry_lab::go_client::GoVersion;
+use goferry_lab::sumdb::Log;
 use goferry_module::zip::create_module_zip;
 use goferry_module::{DirHash, FileKind, ModulePath, ModuleVersion, Version};
 use tempfile::TempDir;
 
+/// The name of the checksum database of a universe.
+pub(crate) const SUMDB: &str = "sum.example.com";
 /// The go command that goferry is held against.
-const TOOLCHAIN: &str = "go1.27.3";
+pub(crate) const TOOLCHAIN: &str = "go1.27.3";
 
 /// name@version below example.com, its go line, its requires.
 const MODULES: &[(&str, &str, &[&str])] = &[
@@ -130,6 +133,33 @@ impl Universe {
         self.hashes[name]
     }
 
+    /// Has the proxy answer for a checksum database that knows every module, and gives its GOSUMDB.
+    pub(crate) fn publish_sumdb(&self) -> String {
+        let mut log = Log::new(SUMDB);
+        let mut records = Vec::new();
+        for name in self.hashes.keys().filter(|name| !name.ends_with("/go.mod")) {
+            let record = self.go_sum(&[name]);
+            log.add(&record);
+            records.push(module(name));
+        }
+        let size = log.size();
+        assert!(size < 256, "one tile has it all");
+        let write = |name: String, content: &[u8]| {
+            let file = self.root().join(format!("sumdb/{SUMDB}/{name}"));
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, content).unwrap();
+        };
+        write("supported".to_owned(), b"");
+        write("latest".to_owned(), log.signed(size).as_bytes());
+        let tile = format!("tile/8/0/000.p/{size}");
+        write(tile.clone(), &log.tile(&tile, size).unwrap());
+        for module in records {
+            let answer = log.lookup(module.path().as_str(), &module.version().to_string(), |_| size).unwrap();
+            write(format!("lookup/{}@{}", module.path().escape(), module.escaped_version()), answer.as_bytes());
+        }
+        log.key()
+    }
+
     /// A go.sum with everything.
     pub(crate) fn full_go_sum(&self) -> String {
         let names: Vec<&str> =
@@ -170,12 +200,13 @@ pub(crate) fn go_mod(go: &str, rest: &str) -> String {
 /// A home, with the module cache in it, and the settings of both commands.
 pub(crate) struct Home {
     dir: TempDir,
+    toolchain: GoVersion,
     env: Vec<(String, String)>,
 }
 
 impl Home {
     pub(crate) fn new(proxy: &str) -> Home {
-        let mut home = Home { dir: TempDir::new().unwrap(), env: Vec::new() };
+        let mut home = Home { dir: TempDir::new().unwrap(), toolchain: TOOLCHAIN.parse().unwrap(), env: Vec::new() };
         for (name, value) in
             [("GOENV", "off"), ("GOPROXY", proxy), ("GOSUMDB", "off"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", "")]
         {
@@ -194,6 +225,12 @@ impl Home {
         self
     }
 
+    /// The same with another go command.
+    pub(crate) fn toolchain(mut self, name: &str) -> Home {
+        self.toolchain = name.parse().unwrap();
+        self
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -203,8 +240,8 @@ impl Home {
         self.dir.path().join("go/pkg/mod")
     }
 
-    fn command(&self, program: &Path, dir: &Path, args: &[&str]) -> Command {
-        let path = format!("{}:{}", goroot().join("bin").display(), std::env::var("PATH").unwrap());
+    pub(crate) fn command(&self, program: &Path, dir: &Path, args: &[&str]) -> Command {
+        let path = format!("{}:{}", self.goroot().join("bin").display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(program);
         command
             .args(args)
@@ -229,7 +266,7 @@ impl Home {
 
     /// `go ARGS`.
     pub(crate) fn go_command(&self, dir: &Path, args: &[&str]) -> Command {
-        self.command(&goroot().join("bin/go"), dir, args)
+        self.command(&self.goroot().join("bin/go"), dir, args)
     }
 
     pub(crate) fn go(&self, dir: &Path, args: &[&str]) -> Ran {
@@ -239,6 +276,10 @@ impl Home {
     pub(crate) fn go_download(&self, dir: &Path, args: &[&str]) -> Ran {
         let args: Vec<&str> = ["mod", "download"].into_iter().chain(args.iter().copied()).collect();
         self.go(dir, &args)
+    }
+
+    fn goroot(&self) -> PathBuf {
+        self.toolchain.goroot().unwrap()
     }
 
     /// Removes the module cache.
@@ -354,16 +395,4 @@ fn make_writable(root: &Path) {
             }
         }
     }
-}
-
-fn goroot() -> &'static Path {
-    static KNOWN: OnceLock<PathBuf> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let dir = TempDir::new().unwrap();
-        let mut go = Command::new("go");
-        go.args(["env", "GOROOT"]).current_dir(&dir).env("GOTOOLCHAIN", TOOLCHAIN).env_remove("GOROOT");
-        let out = go.output().expect("a go on PATH");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        PathBuf::from(String::from_utf8(out.stdout).unwrap().trim())
-    })
 }
