@@ -1,5 +1,7 @@
 //! What a proxy is set up with, and where that is read from.
 
+#[cfg(test)]
+mod documents;
 mod file;
 mod keys;
 mod settings;
