@@ -478,7 +478,8 @@ mod tests {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
         let page = std::fs::read_to_string(file).unwrap();
         let text = busy().text();
-        let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         assert!(names.len() > 30, "{names:?}");
         for name in &names {
             assert!(page.contains(&format!("`{name}")), "{name} is not in docs/operations.md");

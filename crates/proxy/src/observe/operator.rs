@@ -1,5 +1,6 @@
 //! The operator's side of one proxy: its figures are looked at every few seconds, and shown when asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ struct State {
     ready: Ready,
     generation: u64,
     seen: Mutex<Seen>,
+    /// A count of a large store ends with its proxy.
+    stop: AtomicBool,
 }
 
 /// What was seen at the last look.
@@ -64,6 +67,7 @@ impl Operator {
             ready: Ready::default(),
             generation,
             seen: Mutex::default(),
+            stop: AtomicBool::new(false),
         });
         let mut running = JoinSet::new();
         let looks = Arc::clone(&state);
@@ -111,6 +115,12 @@ impl Operator {
     }
 }
 
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.state.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 impl State {
     /// Whether no other proxy has taken this one's place.
     fn is_newest(&self) -> bool {
@@ -134,7 +144,7 @@ impl State {
         seen.new.extend(new);
         self.ready.note_good(client.pools().iter().map(|pool| pool.load().answers.good()).sum());
         let ahead = self.modules.ahead();
-        let load = std::sync::atomic::Ordering::Relaxed;
+        let load = Ordering::Relaxed;
         let now = [ahead.begun.load(load), ahead.used.load(load), ahead.failed.load(load)];
         let counters = [&metrics.ahead_begun, &metrics.ahead_used, &metrics.ahead_failed];
         for ((counter, now), before) in counters.into_iter().zip(now).zip(seen.ahead) {
@@ -216,9 +226,9 @@ impl State {
     async fn measure(self: Arc<Self>) {
         loop {
             let this = Arc::clone(&self);
-            let count = move || Size::of(this.store.dir(), this.store.own());
+            let count = move || Size::of(this.store.dir(), this.store.own(), &this.stop);
             let Ok((size, pause)) = tokio::task::spawn_blocking(count).await else { return };
-            if self.is_newest() {
+            if self.is_newest() && !self.stop.load(Ordering::Relaxed) {
                 self.watch.metrics().store(size);
             }
             tokio::time::sleep(pause).await;

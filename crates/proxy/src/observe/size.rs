@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Least pause between two counts.
@@ -18,13 +19,16 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Counts; gives how long to wait until the next count, too.
-    pub(super) fn of(store: &Path, own: &Path) -> (Size, Duration) {
+    /// Counts until told to `stop`; gives how long to wait until the next count, too.
+    pub(super) fn of(store: &Path, own: &Path, stop: &AtomicBool) -> (Size, Duration) {
         let began = Instant::now();
         let mut size = Size::default();
         let quarantine = own.join("quarantine");
         let mut folders = vec![store.to_owned()];
         while let Some(folder) = folders.pop() {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
             let Ok(entries) = fs::read_dir(&folder) else { continue };
             for entry in entries.flatten() {
                 let Ok(kind) = entry.file_type() else { continue };
@@ -53,7 +57,9 @@ mod tests {
         fs::create_dir_all(dir.path().join("a/@v")).unwrap();
         fs::write(dir.path().join("a/@v/v1.zip"), [0; 100]).unwrap();
         fs::write(own.join("quarantine/x"), [0; 11]).unwrap();
-        assert_eq!(Size::of(dir.path(), &own).0, Size { files: 2, bytes: 111, quarantined: 1 });
-        assert_eq!(Size::of(&dir.path().join("none"), &own).0, Size::default());
+        let go_on = AtomicBool::new(false);
+        assert_eq!(Size::of(dir.path(), &own, &go_on).0, Size { files: 2, bytes: 111, quarantined: 1 });
+        assert_eq!(Size::of(&dir.path().join("none"), &own, &go_on).0, Size::default());
+        assert_eq!(Size::of(dir.path(), &own, &AtomicBool::new(true)).0, Size::default());
     }
 }

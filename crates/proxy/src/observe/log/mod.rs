@@ -72,8 +72,11 @@ impl Log {
     /// Where the file cannot be opened: all stays as it was.
     pub fn turn_to(&self, format: LogFormat, file: Option<&Path>) -> Result<(), FetchError> {
         let turn = Message::Turn(format, output(file)?);
-        if let Some(sender) = self.sender.clone() {
+        if let Some(sender) = &self.sender
+            && let Err(TrySendError::Full(turn)) = sender.try_send(turn)
+        {
             // Lines may be dropped, this not: it waits for its place, on a thread of its own.
+            let sender = sender.clone();
             thread::spawn(move || sender.send(turn));
         }
         Ok(())
