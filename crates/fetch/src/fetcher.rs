@@ -169,7 +169,11 @@ impl Fetcher {
                 match place {
                     Place::Direct(go) => {
                         let zip = go.download(module).await?;
-                        self.by_go(module, &zip, extract).await
+                        let fetched = self.by_go(module, &zip, extract).await;
+                        if zip != self.cache.file(module, FileKind::Zip) {
+                            go.discard(module).await;
+                        }
+                        fetched
                     }
                     Place::Proxy(base) => {
                         let transfer = Context {

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use goferry_module::sumdb::tlog::stored_hash_index;
-use goferry_module::sumdb::{Database, Lookup, Tile, TilePlan, lookup, tile};
+use goferry_module::sumdb::{Database, Lookup, Tile, TilePlan, lookup, note, tile};
 use goferry_module::{DirHash, ModuleVersion, ProxyList};
 use goferry_net::Party;
 use tokio::sync::OnceCell;
@@ -132,7 +132,7 @@ impl SumDbClient {
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
         let log = self.log();
         let outcome = log.lookup(module).await;
-        self.renew(&log, outcome.is_err());
+        self.renew_after(&log, outcome.as_ref().err());
         outcome
     }
 
@@ -141,45 +141,77 @@ impl SumDbClient {
     /// # Errors
     /// As [`SumDbClient::lookup`], and [`FailKind::Local`] where it could not be kept.
     pub async fn record(&self, module: &ModuleVersion) -> Result<Bytes, FetchError> {
-        self.lookup(module).await?;
-        let log = self.log();
-        let path = lookup_path(module);
-        log.disk.read_cache(&path, lookup::MAX_SIZE).await.ok_or_else(|| {
-            let file = log.disk.cached(&path);
-            FetchError::new(FailKind::Local(None), Party::Client, format!("{} could not be kept", file.display()))
-        })
+        for _ in 0..2 {
+            self.lookup(module).await?;
+            let log = self.log();
+            if let Some(answer) = log.disk.read_cache(&lookup_path(module), lookup::MAX_SIZE).await {
+                return Ok(answer);
+            }
+            // What was verified earlier was removed since, by whoever tidies the folder.
+            self.renew(&log, true);
+        }
+        let file = self.log().disk.cached(&lookup_path(module));
+        let text = format!("{} could not be kept", file.display());
+        Err(FetchError::new(FailKind::Local(None), Party::Client, text))
     }
 
-    /// A tile, verified against the latest tree head where that has the whole of it, and kept then; else as the server
-    /// gives it.
+    /// A tile, verified and kept where the log is known to have it: then it is the beginning of that which the latest
+    /// tree head has at its place. Else as the server gives it.
     ///
     /// # Errors
     /// As [`SumDbClient::lookup`].
     pub async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
         let log = self.log();
         let outcome = log.tile(tile).await;
-        self.renew(&log, outcome.is_err());
+        self.renew_after(&log, outcome.as_ref().err());
         outcome
     }
 
-    /// The latest tree head as the server signs it.
+    /// The latest tree head as the server signs it, of the same log as the last one seen.
     ///
     /// # Errors
     /// As [`SumDbClient::lookup`].
     pub async fn latest(&self) -> Result<Bytes, FetchError> {
         let log = self.log();
-        let outcome = async {
-            let note = log.remote.get("/latest", goferry_module::sumdb::note::MAX_SIZE).await?;
-            log.timeline.open(&note, &Origin::Server)?;
-            Ok(note)
-        }
-        .await;
-        self.renew(&log, outcome.is_err());
+        let outcome = log.head().await;
+        self.renew_after(&log, outcome.as_ref().err());
         outcome
+    }
+
+    /// The record that was kept, if one was. Not verified again: whoever asked for it does that.
+    pub async fn kept_record(&self, module: &ModuleVersion) -> Option<Bytes> {
+        let kept = self.log().disk.read_cache(&lookup_path(module), lookup::MAX_SIZE).await?;
+        Lookup::parse(&kept).is_ok().then_some(kept)
+    }
+
+    /// The tile that was kept, or the beginning of the complete one at its place. Not verified again.
+    pub async fn kept_tile(&self, tile: Tile) -> Option<Bytes> {
+        self.log().tiles.kept(tile).await
+    }
+
+    /// The last tree head that was seen, signed, if one was.
+    pub async fn kept_latest(&self) -> Option<Bytes> {
+        let log = self.log();
+        let note = log.disk.read_latest().await.ok().filter(|note| !note.is_empty())?;
+        log.timeline.open(&note, &Origin::File(log.disk.latest().to_owned())).is_ok().then_some(note)
+    }
+
+    /// The folder of what is kept of this database.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.log().disk.cache().to_owned()
     }
 
     fn log(&self) -> Arc<Log> {
         Arc::clone(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins anew where something failed. Tiles of a log that was then found to be another one must not stay.
+    fn renew_after(&self, old: &Arc<Log>, error: Option<&FetchError>) {
+        if self.lasting && error.is_some_and(|error| error.kind == FailKind::Mismatch) {
+            old.tiles.unsave();
+        }
+        self.renew(old, error.is_some());
     }
 
     /// Begins anew, where `old` is what is in use.
@@ -259,12 +291,20 @@ impl Log {
     }
 
     async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
-        let path = format!("/{tile}");
-        if let Some(kept) = self.disk.read_cache(&path, tile.size()).await {
+        if let Some(kept) = self.tiles.kept(tile).await {
             return Ok(kept);
         }
         self.ready().await?;
         self.tiles.one(tile, self.timeline.latest()).await
+    }
+
+    async fn head(&self) -> Result<Bytes, FetchError> {
+        let (ready, note) = tokio::join!(self.ready(), self.remote.get("/latest", note::MAX_SIZE));
+        ready?;
+        let note = note?;
+        let signed = self.timeline.open(&note, &Origin::Server)?;
+        self.timeline.merge(signed).await?;
+        Ok(note)
     }
 
     async fn check_record(&self, lookup: &Lookup<'_>, origin: &Origin) -> Result<(), FetchError> {

@@ -79,7 +79,7 @@ impl Proxy {
         let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
         let ahead = Arc::new(FetchAhead::new(&config, Arc::clone(&modules), Arc::clone(&upstream)));
-        let sumdb = SumDb::new(Arc::clone(&upstream));
+        let sumdb = SumDb::new(&store, Arc::clone(&upstream), config.freshness);
         let observer: Arc<dyn Observer> = Arc::clone(&watch) as _;
         let operator = Operator::new(Arc::clone(&watch), &store, &upstream, &modules);
         Ok(Proxy {
@@ -225,7 +225,7 @@ impl Proxy {
             Route::Query(path, query) => {
                 self.name(path, &Changing::Query(query.clone()), "application/json", request).await
             }
-            Route::SumDb(name, what) => self.sumdb.answer(name, what, request).await,
+            Route::SumDb(name, what) => self.sumdb.answer(name, what, request, may_fetch(request)).await,
             Route::Health => Answer::text(StatusCode::OK, "ok"),
             Route::Home => {
                 Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))

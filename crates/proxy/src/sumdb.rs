@@ -1,45 +1,236 @@
 //! The checksum database through this proxy (<https://go.dev/design/25530-sumdb>, "Proxying a checksum database").
+//!
+//! | asked for | answered with | kept |
+//! |---|---|---|
+//! | `supported` | 200 for the database that this proxy verifies with, else 404: clients go to the database themselves then | |
+//! | `latest` | the tree head, of the same log as all before; an older one where the database fails | for `fresh` |
+//! | `lookup/M@V` | the record, proven to be in the log; 404 where the database says so | for ever; 404 for `not-found` |
+//! | `tile/…` | the hashes, proven where the log has them | complete ones for ever |
+//!
+//! A database that shows two histories, or a record or tile that is not in the log, is 502 with the words SECURITY ERROR:
+//! never 404, and nothing of it is kept. Modules that the database is not asked about (GONOSUMDB, GOPRIVATE, rules) are 403:
+//! their names must not leave the house, and a go command that asks has not been told.
+//!
+//! Without an upstream (`--offline`, `--frozen`) there is what is kept, and `supported` where there is any.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use goferry_fetch::sums::Exempt;
+use goferry_fetch::{FailKind, FetchError, SumDbClient};
+use goferry_module::ModuleVersion;
+use goferry_module::sumdb::Tile;
+use goferry_net::Party;
 use http::StatusCode;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as Recent;
 
-use crate::answer::{Answer, EntityContent, Request};
+use crate::answer::{Answer, Cache, FOR_EVER, Request};
+use crate::config::{Freshness, SourceMode};
+use crate::flight::Flights;
 use crate::route::SumDbRoute;
-use crate::store::small;
+use crate::store::{Store, small};
 use crate::upstream::Upstream;
+
+/// Records that are known not to be there.
+const ABSENT: usize = 10_000;
+/// Bytes of incomplete tiles in memory.
+const MEMORY: u64 = 4 << 20;
+/// How long an incomplete tile stays there. It never changes; one that was wrong is to be forgotten.
+const EDGE: Duration = Duration::from_secs(60);
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers of the checksum database, verified where they can be and kept.
 pub struct SumDb {
     upstream: Arc<Upstream>,
+    fetch: bool,
+    freshness: Freshness,
+    flights: Flights<Key, Result<Bytes, FetchError>>,
+    latest: Arc<Mutex<Option<(Instant, Bytes)>>>,
+    absent: Recent<ModuleVersion, (Instant, FetchError)>,
+    edge: Recent<Tile, (Instant, Bytes), Octets>,
+}
+
+/// What is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Latest,
+    Lookup(ModuleVersion),
+    Tile(Tile),
+}
+
+/// Weighs tiles.
+#[derive(Clone)]
+struct Octets;
+
+impl Weighter<Tile, (Instant, Bytes)> for Octets {
+    fn weight(&self, _tile: &Tile, kept: &(Instant, Bytes)) -> u64 {
+        kept.1.len() as u64 + 100
+    }
 }
 
 impl SumDb {
-    /// Those of the database that `upstream` verifies with.
+    /// Those of the database that `upstream` verifies with, kept in `store`.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>) -> SumDb {
-        SumDb { upstream }
+    pub fn new(store: &Store, upstream: Arc<Upstream>, freshness: Freshness) -> SumDb {
+        SumDb {
+            upstream,
+            fetch: store.mode() == SourceMode::Fetch,
+            freshness,
+            flights: Flights::default(),
+            latest: Arc::default(),
+            absent: Recent::new(ABSENT),
+            edge: Recent::with_weighter(1024, MEMORY, Octets),
+        }
     }
 
-    /// The answer to a request.
-    pub async fn answer(&self, name: &str, what: &SumDbRoute, request: &Request) -> Answer {
+    /// The answer to a request. Without `fetch` only what is kept.
+    pub async fn answer(&self, name: &str, what: &SumDbRoute, request: &Request, fetch: bool) -> Answer {
         let Some(database) = self.upstream.database().filter(|database| database.name() == name) else {
             let text = format!("this proxy does not answer for the checksum database {name}: ask it itself");
             return Answer::text(StatusCode::NOT_FOUND, text);
         };
-        let (outcome, kind, cache) = match what {
-            SumDbRoute::Supported => (Ok("supported\n".into()), "text/plain; charset=utf-8", "max-age=3600"),
-            SumDbRoute::Latest => (database.latest().await, "text/plain; charset=utf-8", "max-age=60"),
-            SumDbRoute::Lookup(module) => (database.record(module).await, "text/plain; charset=utf-8", "max-age=3600"),
-            SumDbRoute::Tile(tile) => (database.tile(*tile).await, "application/octet-stream", crate::answer::FOR_EVER),
+        let fetch = fetch && self.fetch;
+        let (outcome, kind, keep) = match what {
+            SumDbRoute::Supported => {
+                if !self.fetch && !database.folder().is_dir() {
+                    let text = format!("this proxy has nothing of the checksum database {name}: ask it itself");
+                    return Answer::text(StatusCode::NOT_FOUND, text);
+                }
+                (Ok((Bytes::from_static(b"supported\n"), Cache::None)), TEXT, "public, max-age=3600")
+            }
+            SumDbRoute::Latest => (self.latest(database, fetch).await, TEXT, "public, max-age=60"),
+            SumDbRoute::Lookup(module) => {
+                if let Some(exempt) = self.upstream.database_use().exempt(module.path()) {
+                    return refused(module, exempt);
+                }
+                (self.lookup(database, module, fetch).await, TEXT, "public, max-age=3600")
+            }
+            SumDbRoute::Tile(tile) => {
+                let keep = if tile.is_complete() { FOR_EVER } else { "public, max-age=60" };
+                (self.tile(database, *tile, fetch).await, "application/octet-stream", keep)
+            }
         };
         match outcome {
-            Ok(bytes) => {
-                let entity = small(bytes, kind, cache);
-                debug_assert!(matches!(entity.content, EntityContent::Memory(_)));
-                Answer::entity(&entity, &request.headers)
+            Ok((bytes, cache)) => {
+                let mut answer = Answer::entity(&small(bytes, kind, keep), &request.headers);
+                answer.note.cache = cache;
+                answer
             }
-            Err(error) => Answer::failed(&error),
+            Err(error) => Answer::failed(&passed_on(error)),
         }
     }
+
+    async fn latest(&self, database: &Arc<SumDbClient>, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
+        let known = self.lock().clone();
+        if let Some((_, note)) = known.as_ref().filter(|(since, _)| since.elapsed() < self.freshness.fresh) {
+            return Ok((note.clone(), Cache::Hit));
+        }
+        let kept = match known {
+            Some((_, note)) => Some(note),
+            None => database.kept_latest().await,
+        };
+        if !fetch {
+            return kept.map(|note| (note, Cache::Stale)).ok_or_else(|| not_kept("the latest tree head"));
+        }
+        let (client, latest) = (Arc::clone(database), Arc::clone(&self.latest));
+        let work = async move {
+            let note = client.latest().await?;
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), note.clone()));
+            Ok(note)
+        };
+        match (self.join(&Key::Latest, || work).await, kept) {
+            (Err(error), Some(kept)) if !matches!(error.kind, FailKind::Mismatch | FailKind::Invalid) => {
+                tracing::warn!(%error, "the checksum database failed");
+                Ok((kept, Cache::Stale))
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn lookup(
+        &self,
+        database: &Arc<SumDbClient>,
+        module: &ModuleVersion,
+        fetch: bool,
+    ) -> Result<(Bytes, Cache), FetchError> {
+        if !fetch {
+            let kept = database.kept_record(module).await;
+            return kept.map(|record| (record, Cache::Hit)).ok_or_else(|| not_kept(&format!("the record of {module}")));
+        }
+        match self.absent.get(module) {
+            Some((since, error)) if since.elapsed() < self.freshness.not_found => return Err(error),
+            _ => {}
+        }
+        let known = database.kept_record(module).await.is_some();
+        let (client, version) = (Arc::clone(database), module.clone());
+        let outcome = self.join(&Key::Lookup(module.clone()), || async move { client.record(&version).await }).await;
+        match outcome {
+            Ok((record, _)) if known => Ok((record, Cache::Hit)),
+            Err(error) => {
+                if matches!(error.kind, FailKind::Status(404 | 410)) {
+                    self.absent.insert(module.clone(), (Instant::now(), error.clone()));
+                }
+                Err(error)
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn tile(&self, database: &Arc<SumDbClient>, tile: Tile, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
+        if let Some(kept) = database.kept_tile(tile).await {
+            return Ok((kept, Cache::Hit));
+        }
+        if !fetch {
+            return Err(not_kept(&tile.to_string()));
+        }
+        if let Some((_, kept)) = self.edge.get(&tile).filter(|(since, _)| since.elapsed() < EDGE) {
+            return Ok((kept, Cache::Hit));
+        }
+        let client = Arc::clone(database);
+        let (bytes, cache) = self.join(&Key::Tile(tile), || async move { client.tile(tile).await }).await?;
+        if !tile.is_complete() {
+            self.edge.insert(tile, (Instant::now(), bytes.clone()));
+        }
+        Ok((bytes, cache))
+    }
+
+    async fn join<F>(&self, key: &Key, work: impl FnOnce() -> F) -> Result<(Bytes, Cache), FetchError>
+    where
+        F: Future<Output = Result<Bytes, FetchError>> + Send + 'static,
+    {
+        let Some(landed) = self.flights.join(key, work).await else {
+            let text = "the task that asked the checksum database ended early";
+            return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));
+        };
+        let cache = if landed.joined { Cache::Joined } else { Cache::Miss };
+        landed.value.map(|bytes| (bytes, cache))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, Bytes)>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// That the database does not know the module is an answer.
+fn passed_on(mut error: FetchError) -> FetchError {
+    if let FailKind::Status(status @ (404 | 410)) = error.kind {
+        error.kind = FailKind::NotFound(status);
+    }
+    error
+}
+
+fn not_kept(what: &str) -> FetchError {
+    let text = format!("{what}: not kept here, and nothing is fetched for it");
+    FetchError::new(FailKind::NotFound(404), Party::Client, text)
+}
+
+fn refused(module: &ModuleVersion, exempt: Exempt) -> Answer {
+    let text = format!(
+        "{module}: this proxy does not ask the checksum database about it: {exempt}\n\
+         tell the go command too: go env -w GONOSUMDB={}",
+        module.path()
+    );
+    Answer::error(StatusCode::FORBIDDEN, text)
 }

@@ -116,8 +116,9 @@ impl Upstream {
         let splitter = Arc::new(Splitter::default());
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let turns = Arc::new(Semaphore::new(4 * workers));
+        let go = Arc::new(go_direct(config, env, &store.own().join("direct"), &no_proxy, &joined(&None, "GOPRIVATE")));
         let fetcher = |list: &ProxyList| {
-            let go = go_direct(config, env, &store.own().join("direct"), &no_proxy, &no_sum_db, &gosumdb);
+            let go = Arc::clone(&go);
             let cache = Arc::clone(store.cache());
             let sources = Sources::new(Arc::clone(&client), Arc::clone(&cache), list.clone(), no_proxy.clone(), go);
             Arc::new(Fetcher {
@@ -218,25 +219,19 @@ fn split<'a>(
     running
 }
 
-/// The go command with a module cache of its own.
-fn go_direct(
-    config: &ProxyConfig,
-    env: &Environment,
-    root: &Path,
-    no_proxy: &str,
-    no_sum_db: &str,
-    gosumdb: &str,
-) -> GoDirect {
+/// The go command with a module cache of its own. It asks no checksum database: what it brings is judged like the rest.
+fn go_direct(config: &ProxyConfig, env: &Environment, root: &Path, no_proxy: &str, private: &str) -> GoDirect {
     let mut variables = vec![
         ("GOMODCACHE".to_owned(), root.display().to_string()),
         ("GOPROXY".to_owned(), "direct".to_owned()),
         ("GONOPROXY".to_owned(), no_proxy.to_owned()),
-        ("GONOSUMDB".to_owned(), no_sum_db.to_owned()),
-        ("GOSUMDB".to_owned(), gosumdb.to_owned()),
+        ("GOSUMDB".to_owned(), "off".to_owned()),
+        // Which version control systems may be used depends on it (GOVCS).
+        ("GOPRIVATE".to_owned(), private.to_owned()),
     ];
-    for name in ["GOPRIVATE", "GOINSECURE", "GOAUTH", "GOVCS"] {
+    for name in ["GOINSECURE", "GOAUTH", "GOVCS"] {
         variables.push((name.to_owned(), env.value(name).to_owned()));
     }
     let go = env.go.as_ref().map(|go| go.path.clone());
-    GoDirect::new(go, variables, config.go_commands, config.go_command_time)
+    GoDirect::new(go, variables, config.go_commands, config.go_command_time).apart()
 }

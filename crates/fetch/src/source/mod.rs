@@ -75,7 +75,7 @@ pub struct Sources {
     cache: Arc<ModCache>,
     list: ProxyList,
     no_proxy: String,
-    direct: GoDirect,
+    direct: Arc<GoDirect>,
 }
 
 impl Sources {
@@ -86,9 +86,9 @@ impl Sources {
         cache: Arc<ModCache>,
         list: ProxyList,
         no_proxy: String,
-        direct: GoDirect,
+        direct: impl Into<Arc<GoDirect>>,
     ) -> Sources {
-        Sources { client, cache, list, no_proxy, direct }
+        Sources { client, cache, list, no_proxy, direct: direct.into() }
     }
 
     /// The HTTP client.

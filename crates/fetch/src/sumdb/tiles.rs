@@ -26,6 +26,8 @@ pub(super) struct Tiles {
     flights: Memo<Tile, Result<Data, FetchError>>,
     /// Those that need not be written: they are on disk, or will be.
     saved: Mutex<HashSet<Tile>>,
+    /// Those that were written.
+    written: Mutex<Vec<Tile>>,
 }
 
 /// What a tile is said to hold.
@@ -43,7 +45,7 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        Self { disk, remote, flights: Memo::default(), saved: Mutex::default() }
+        Self { disk, remote, flights: Memo::default(), saved: Mutex::default(), written: Mutex::default() }
     }
 
     /// The hashes that were planned for, from tiles that are verified and kept.
@@ -64,25 +66,57 @@ impl Tiles {
         }
     }
 
-    /// One tile: verified and kept where the log at `tree` has the whole of it, else as the server gives it.
+    /// One tile: verified and kept where the log at `tree` has it, else as the server gives it.
     pub(super) async fn one(&self, tile: Tile, tree: TreeHead) -> Result<Bytes, FetchError> {
         let Some(level) = tile.level() else {
             return self.remote.get(&format!("/{tile}"), MAX_DATA).await;
         };
+        if let Some(wide) = self.within(tile, level, tree)? {
+            self.hashes(&wide).await?;
+            let same = |other: &&Tile| (other.level(), other.n()) == (tile.level(), tile.n());
+            if let Some(other) = wide.tiles().iter().find(same).filter(|other| other.width() >= tile.width()) {
+                let bytes = self.read(*other).await?.bytes;
+                return Ok(bytes.slice(..tile.size().min(bytes.len())));
+            }
+        }
+        let bytes = self.find(tile).await?.bytes;
+        if bytes.len() != tile.size() {
+            return Err(FetchError::invalid(format!("{tile} has {} bytes, not {}", bytes.len(), tile.size())));
+        }
+        Ok(bytes)
+    }
+
+    /// What proves a tile, where all of it is in the log at `tree`.
+    fn within(&self, tile: Tile, level: u32, tree: TreeHead) -> Result<Option<TilePlan>, FetchError> {
         let below = level * tile.height();
-        let hashes = tree.size.checked_shr(below).unwrap_or(0);
+        let end = tile.n().checked_mul(1 << tile.height()).and_then(|first| first.checked_add(tile.width().into()));
+        let known = tree.size.checked_shr(below).unwrap_or(0);
+        if tile.height() != tile::HEIGHT || end.is_none_or(|end| end > known) {
+            return Ok(None);
+        }
         let first = tile.n() << tile.height();
-        if tile.height() == tile::HEIGHT && tile.is_complete() && first + u64::from(tile.width()) <= hashes {
-            let plan = TilePlan::new(tile::HEIGHT, tree, &[stored_hash_index(below, first)]);
-            let plan = plan.map_err(|error| FetchError::invalid(format!("{tile}: {error}")))?;
-            self.hashes(&plan).await?;
+        let plan = TilePlan::new(tile::HEIGHT, tree, &[stored_hash_index(below, first)]);
+        plan.map(Some).map_err(|error| FetchError::invalid(format!("{tile}: {error}")))
+    }
+
+    /// The tile, or the beginning of the complete one at its place, from the disk.
+    pub(super) async fn kept(&self, tile: Tile) -> Option<Bytes> {
+        let complete = tile.complete();
+        let exact = self.disk.read_cache(&format!("/{tile}"), tile.size()).await;
+        if let Some(bytes) = exact.filter(|bytes| bytes.len() == tile.size()) {
+            return Some(bytes);
         }
-        let data = self.read(tile).await?.bytes;
-        if data.len() != tile.size() {
-            let text = format!("{tile} has {} bytes, not {}", data.len(), tile.size());
-            return Err(FetchError::invalid(text));
+        tile.level()?;
+        let bytes = self.disk.read_cache(&format!("/{complete}"), complete.size()).await?;
+        (bytes.len() == complete.size()).then(|| beginning(&bytes, tile))
+    }
+
+    /// Removes all tiles that were written to the disk: they may be of a log that is not the right one.
+    pub(super) fn unsave(&self) {
+        let written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
+        for tile in written {
+            let _ = std::fs::remove_file(self.disk.cached(&format!("/{tile}")));
         }
-        Ok(data)
     }
 
     async fn read(&self, tile: Tile) -> Result<Data, FetchError> {
@@ -123,8 +157,12 @@ impl Tiles {
     }
 
     async fn save(&self, tiles: &[Tile], data: &[Data]) {
-        let new = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile));
-        all(new.map(async |(tile, data)| self.disk.write_cache(&format!("/{tile}"), data.bytes.clone()).await)).await;
+        let new: Vec<_> = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile)).collect();
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend(new.iter().map(|(tile, _)| **tile));
+        all(new
+            .into_iter()
+            .map(async |(tile, data)| self.disk.write_cache(&format!("/{tile}"), data.bytes.clone()).await))
+        .await;
     }
 
     fn refuse(&self, error: &PlanError, data: &[Data]) -> FetchError {

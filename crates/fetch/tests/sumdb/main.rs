@@ -4,6 +4,7 @@ mod against_go;
 mod base;
 mod client;
 mod hostile;
+mod lasting;
 mod log;
 mod site;
 mod web;

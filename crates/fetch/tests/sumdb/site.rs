@@ -120,6 +120,9 @@ impl State {
         if path == "supported" {
             return Some(Vec::new());
         }
+        if path == "latest" {
+            return Some(self.log.signed(self.log.size()).into_bytes());
+        }
         if let Some(asked) = path.strip_prefix("lookup/") {
             let (path, version) = asked.split_once('@')?;
             let (path, version) = (EscapedPath::parse(path).ok()?.unescape(), escape::unescape_version(version).ok()?);
