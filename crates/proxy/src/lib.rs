@@ -25,6 +25,7 @@ pub mod server;
 pub mod store;
 pub mod sumdb;
 pub mod upstream;
+pub mod warm;
 
 pub use ahead::FetchAhead;
 pub use answer::{Answer, Request};

@@ -22,6 +22,7 @@ use crate::route::{Route, RouteError};
 use crate::store::{Keeper, Store, small};
 use crate::sumdb::SumDb;
 use crate::upstream::Upstream;
+use crate::warm::Warm;
 
 /// With `true` a client asks for what is here already, and for nothing to be fetched for it, as of other module proxies.
 const NO_FETCH: HeaderName = HeaderName::from_static("disable-module-fetch");
@@ -42,6 +43,7 @@ pub struct Proxy {
     upstream: Arc<Upstream>,
     modules: Arc<Modules>,
     ahead: Arc<FetchAhead>,
+    warm: Arc<Warm>,
     names: Arc<Names>,
     sumdb: SumDb,
     watch: Arc<Watch>,
@@ -79,6 +81,7 @@ impl Proxy {
         let modules = Arc::new(Modules::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness.not_found));
         let names = Arc::new(Names::new(Arc::clone(&store), Arc::clone(&upstream), config.freshness));
         let ahead = Arc::new(FetchAhead::new(&config, Arc::clone(&modules), Arc::clone(&upstream)));
+        let warm = Arc::new(Warm::new(Arc::clone(&modules), config.rules.clone()));
         let sumdb = SumDb::new(&store, Arc::clone(&upstream), config.freshness);
         let observer: Arc<dyn Observer> = Arc::clone(&watch) as _;
         let operator = Operator::new(Arc::clone(&watch), &store, &upstream, &modules);
@@ -92,6 +95,7 @@ impl Proxy {
             upstream,
             modules,
             ahead,
+            warm,
             names,
             sumdb,
             watch,
@@ -182,7 +186,7 @@ impl Proxy {
         };
         let mut answer = match self.refused(&route) {
             Some(refusal) => refusal,
-            None => self.routes(&route, request).await,
+            None => self.routes(&route, request, user.as_deref()).await,
         };
         answer.note.route = route.name();
         answer.note.user = user;
@@ -203,8 +207,8 @@ impl Proxy {
         }
     }
 
-    async fn routes(&self, route: &Route, request: &Request) -> Answer {
-        let client = request.peer.address.as_str();
+    async fn routes(&self, route: &Route, request: &Request, user: Option<&str>) -> Answer {
+        let client = user.unwrap_or(&request.peer.address);
         if request.method == Method::GET && may_fetch(request) {
             self.ahead.asked(client, route);
         }
@@ -233,9 +237,7 @@ impl Proxy {
             Route::Ready => self.operator.ready().await,
             Route::Metrics => self.operator.metrics(),
             Route::Connections => self.operator.connections(),
-            Route::Warm => {
-                Answer::text(StatusCode::NOT_FOUND, "not here")
-            }
+            Route::Warm => self.warm.answer(request).await,
         }
     }
 

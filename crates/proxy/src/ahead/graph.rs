@@ -17,6 +17,11 @@ const MEMBERS: usize = 16_384;
 pub(super) struct Graph {
     /// The `.mod`s that it asked for in order to read the graph, and the highest version of each path.
     asked: HashSet<ModuleVersion>,
+    /// Paths that the main module requires itself: the go command reads those first, in their order, or nothing else has
+    /// asked for them.
+    roots: HashSet<ModulePath>,
+    /// The last path, in their order, that it asked for.
+    scan: Option<ModulePath>,
     highest: HashMap<ModulePath, Version>,
     /// The highest version of each path that one of them requires.
     required: HashMap<ModulePath, Version>,
@@ -40,7 +45,7 @@ pub(super) struct Next {
 impl Graph {
     /// How much is kept.
     pub(super) fn len(&self) -> usize {
-        self.asked.len() + self.required.len() + self.members.len() + self.guesses.len()
+        self.asked.len() + self.roots.len() + self.required.len() + self.members.len() + self.guesses.len()
     }
 
     /// Whether the client asked for this `.mod`.
@@ -68,22 +73,33 @@ impl Graph {
         self.asked.len()
     }
 
-    /// The versions that are selected, as far as is known: of the paths that the client asked for, and with `all` of
-    /// those that are required too.
-    pub(super) fn selected(&self, all: bool) -> Vec<ModuleVersion> {
-        let higher = |path: &ModulePath, version: &Version| -> Version {
-            let other = self.required.get(path).filter(|_| all);
-            other.filter(|other| *other > version).unwrap_or(version).clone()
-        };
-        let asked = self.highest.iter().map(|(path, version)| (path, higher(path, version)));
-        let rest = self.required.iter().filter(|(path, _)| all && !self.highest.contains_key(*path));
-        let rest = rest.map(|(path, version)| (path, version.clone()));
-        asked.chain(rest).filter_map(|(path, version)| ModuleVersion::new(path.clone(), version).ok()).collect()
+    /// Whether the main module requires the path itself, as far as is known.
+    pub(super) fn is_root(&self, path: &ModulePath) -> bool {
+        self.roots.contains(path)
+    }
+
+    /// The versions that are selected, as far as is known: of what the main module requires itself, or of what is
+    /// required only by modules below go 1.17.
+    pub(super) fn selected(&self, roots: bool) -> Vec<ModuleVersion> {
+        let of = self.highest.iter().filter(|(path, _)| self.roots.contains(*path) == roots);
+        of.filter_map(|(path, version)| ModuleVersion::new(path.clone(), version.clone()).ok()).collect()
+    }
+
+    /// The same of everything that is asked for or required.
+    pub(super) fn selected_of_all(&self) -> Vec<ModuleVersion> {
+        let mut all = self.required.clone();
+        for (path, version) in &self.highest {
+            if all.get(path).is_none_or(|known| known < version) {
+                all.insert(path.clone(), version.clone());
+            }
+        }
+        all.into_iter().filter_map(|(path, version)| ModuleVersion::new(path, version).ok()).collect()
     }
 
     /// The client did something else, and now reads a graph again.
     pub(super) fn restart(&mut self) {
         self.guesses.restart();
+        self.scan = None;
     }
 
     /// The client asks for a `.mod` in order to read the graph.
@@ -93,6 +109,13 @@ impl Graph {
         }
         if self.asked.insert(module.clone()) {
             note(&mut self.highest, module);
+            let path = module.path();
+            if self.scan.as_ref().is_none_or(|scan| scan < path) {
+                self.scan = Some(path.clone());
+                self.roots.insert(path.clone());
+            } else if !self.members.contains(module) {
+                self.roots.insert(path.clone());
+            }
             self.guesses.asked(module);
         }
         self.next()

@@ -104,13 +104,12 @@ impl Guesses {
     /// What to fetch now, in the order in which it will be asked for. `given` is how many `.mod`s the client was given.
     pub(super) fn take(&mut self, given: usize) -> Vec<ModuleVersion> {
         let Some(scan) = self.scan.clone() else { return Vec::new() };
-        let passed = self.open.range(..&scan).count();
         let window = (self.right / 2).min(MOST);
-        if self.right < ENOUGH
-            || (self.wrong + passed) * RIGHT > self.right
-            || self.wasted * 100 > given
-            || self.pending >= window
-        {
+        if self.right < ENOUGH || self.wasted * 100 > given || self.pending >= window {
+            return Vec::new();
+        }
+        let passed = self.open.range(..&scan).take(self.right).count();
+        if (self.wrong + passed) * RIGHT > self.right {
             return Vec::new();
         }
         let mut taken = Vec::new();

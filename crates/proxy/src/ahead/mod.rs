@@ -7,6 +7,7 @@
 mod clients;
 mod graph;
 mod guesses;
+mod infos;
 mod requires;
 mod session;
 #[cfg(test)]

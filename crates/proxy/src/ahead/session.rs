@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use goferry_module::{FileKind, ModulePath, ModuleVersion};
 
 use super::graph::{Graph, Next};
+use super::infos::Infos;
 use super::requires::Requires;
 use super::zips::Zips;
 
 /// A client that asked for more than this is forgotten and met anew.
 const ENTRIES: usize = 32_768;
-/// `.info`s that must fit what is selected before the others are fetched: `go get example.com/a@v1.2.3` asks for one.
-const INFOS: usize = 2;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +50,7 @@ pub struct Session {
     zipped: HashSet<ModuleVersion>,
     /// Versions whose `.mod` it asked for, for whatever reason.
     go_mods: HashSet<ModuleVersion>,
-    /// `.info`s that it asked for, or that were fetched for it.
-    infos: HashSet<ModuleVersion>,
-    /// `.info`s that were of a version selected in the graph: of paths whose `.mod` it asked for, and of others.
-    fitting: (usize, usize),
-    /// What was known of the graph when the `.info`s were fetched.
-    fetched_at: (usize, bool),
+    infos: Infos,
     /// Whether it did something else after it read the graph.
     left_graph: bool,
 }
@@ -119,38 +113,10 @@ impl Session {
     fn info(&mut self, module: &ModuleVersion) -> Vec<ToFetch> {
         self.left_graph = true;
         self.zips.info(module);
-        self.infos.insert(module.clone());
-        if self.looked.contains(module.path()) {
-            return Vec::new();
-        }
-        if self.zipped.contains(module) {
-            // `go build` ends so: one for each zip.
-            let rest: Vec<ModuleVersion> = self.zipped.difference(&self.infos).cloned().collect();
-            return self.fetch_infos(rest);
-        }
-        let (path, version) = (module.path(), module.version());
-        if self.graph.has(module) && self.graph.highest(path) == Some(version) {
-            self.fitting.0 += 1;
-        } else if !self.graph.has_path(path) && self.graph.required(path) == Some(version) {
-            self.fitting.1 += 1;
-        } else {
-            return Vec::new();
-        }
-        let all = self.fitting.1 > 0;
-        let known = (self.graph.count(), all);
-        if self.fitting.0 + self.fitting.1 < INFOS || self.fetched_at == known {
-            return Vec::new();
-        }
-        self.fetched_at = known;
-        let mut rest = self.graph.selected(all);
-        rest.retain(|module| !self.infos.contains(module) && !self.looked.contains(module.path()));
-        self.fetch_infos(rest)
-    }
-
-    fn fetch_infos(&mut self, mut modules: Vec<ModuleVersion>) -> Vec<ToFetch> {
-        modules.sort();
-        self.infos.extend(modules.iter().cloned());
-        modules.into_iter().map(|module| ToFetch { module, kind: FileKind::Info, follow: false }).collect()
+        let looked = self.looked.contains(module.path());
+        let infos = if looked { self.infos.note(module) } else { self.infos.asked(module, &self.graph, &self.zipped) };
+        let infos = infos.into_iter().filter(|module| !self.looked.contains(module.path()));
+        infos.map(|module| ToFetch { module, kind: FileKind::Info, follow: false }).collect()
     }
 
     fn zip(&mut self, module: &ModuleVersion) -> Vec<ToFetch> {

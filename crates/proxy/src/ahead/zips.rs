@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use goferry_module::ModuleVersion;
 
-/// Zips that are fetched first; each that is then asked for makes it one more.
+/// Zips that are fetched first, or as many as were asked for; each that is then asked for makes it one more.
 const WINDOW: usize = 8;
 /// Most zips that are fetched and not asked for yet.
 const MOST: usize = 128;
@@ -56,7 +56,7 @@ impl Zips {
         if count < 2 || self.last >= count + count / 8 {
             return Vec::new();
         }
-        let window = (WINDOW + self.used).min(MOST);
+        let window = (WINDOW.max(count) + self.used).min(MOST);
         self.next = self.next.max(self.last + 1);
         let mut taken = Vec::new();
         while self.pending.len() < window && self.next < self.order.len() {
