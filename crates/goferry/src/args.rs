@@ -2,6 +2,7 @@
 
 pub(crate) mod serve;
 pub(crate) mod store;
+pub(crate) mod warm;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Download(Download),
     /// Serve modules to go commands: a module proxy that keeps its connections, fetches ahead and verifies.
     Serve(serve::Serve),
+    /// Have a goferry that serves fetch what a project needs, before its first command.
+    Warm(warm::Warm),
     /// See, verify and prune what `goferry serve` keeps.
     Store(store::Store),
     /// Show the page of a finding, or list all findings.

@@ -15,6 +15,7 @@ mod printer;
 mod serve;
 mod store;
 mod suggest;
+mod warm;
 
 use std::io::Write as _;
 
@@ -62,6 +63,10 @@ fn dispatch(command: Command, printer: &mut Printer) -> failure::Outcome {
             download::run(&args, printer)
         }
         Command::Serve(args) => serve::run(&args, printer),
+        Command::Warm(args) => {
+            printer.set_quiet(args.quiet);
+            warm::run(&args, printer)
+        }
         Command::Store(args) => {
             printer.set_quiet(args.quiet);
             store::run(&args, printer)
