@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Fetch a project's modules into the Go module cache, as `go mod download` would, all at once.
     Download(Download),
     /// Serve modules to go commands: a module proxy that keeps its connections, fetches ahead and verifies.
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     /// Have a goferry that serves fetch what a project needs, before its first command.
     Warm(warm::Warm),
     /// See, verify and prune what `goferry serve` keeps.

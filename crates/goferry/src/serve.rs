@@ -2,11 +2,12 @@
 
 mod log;
 mod settings;
+mod status;
 
 use std::sync::Arc;
 
 use goferry_env::{Environment, Inputs};
-use goferry_proxy::config::Settings;
+use goferry_proxy::config::{Auth, Settings};
 use goferry_proxy::server::{Server, Stop};
 use goferry_proxy::{Proxy, Watch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +20,9 @@ use crate::printer::Printer;
 
 /// Serves until told to stop.
 pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
+    if let Some(url) = &args.status {
+        return status::run(url, printer);
+    }
     let inputs = Inputs::from_process(".");
     let (settings, env) = settings::read(args, &inputs)?;
     if args.check {
@@ -46,8 +50,8 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
         let mut current = settings;
         while signals.next().await == Asked::Reload {
             // go env, the store and the files of users are read: not on a thread that serves.
-            let (args, inputs, watch) = (args.clone(), inputs.clone(), Arc::clone(&watch));
-            match tokio::task::spawn_blocking(move || reload(&args, &inputs, watch)).await {
+            let (args, inputs, watched) = (args.clone(), inputs.clone(), Arc::clone(&watch));
+            match tokio::task::spawn_blocking(move || reload(&args, &inputs, watched)).await {
                 Ok(Ok((settings, proxy))) => {
                     for key in settings::fixed(&current, &settings) {
                         tracing::warn!("{key} has changed, and is in effect after a restart only");
@@ -58,6 +62,8 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
                     current = settings;
                 }
                 Ok(Err(failure)) => {
+                    // It may have been opened anew before the rest failed.
+                    let _ = watch.set_up(&current.config);
                     tracing::error!(
                         "settings were read again and cannot be used; the old ones stay: {}",
                         failure.message
@@ -74,6 +80,7 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
 
 fn reload(args: &Serve, inputs: &Inputs, watch: Arc<Watch>) -> Result<(Settings, Proxy), Failure> {
     let (settings, env) = settings::read(args, inputs)?;
+    watch.set_up(&settings.config).map_err(|error| Failure::failed(error.to_string()))?;
     let proxy = Proxy::open_watched(settings.config.clone(), inputs, &env, watch)
         .map_err(|error| Failure::failed(error.to_string()))?;
     Ok((settings, proxy))
@@ -93,6 +100,10 @@ fn say(printer: &Printer, server: &Server, settings: &Settings, env: &Environmen
     let around = env.value("GONOPROXY");
     if !around.is_empty() && around != "none" {
         printer.note(&format!("export GONOPROXY=none  # else go commands fetch {around} past this proxy"));
+    }
+    let reached = |address: &std::net::SocketAddr| !address.ip().is_loopback();
+    if settings.config.auth != Auth::Open && settings.config.tls.is_none() && server.addresses().iter().any(reached) {
+        printer.note("what clients say to be let in can be read on the way: speak TLS, here or in front of it");
     }
     printer.note(&format!("store: {}", settings.config.store.display()));
     printer.note(&format!("upstream: {}", settings::upstream(settings, env)));

@@ -3,7 +3,7 @@
 use goferry_module::escape::{escape_version, unescape_version};
 use goferry_module::gosum::{GoSumError, SumCounts};
 use goferry_module::path::{check_file_path, split_path_version};
-use goferry_module::pattern::{match_prefix_patterns, path_match};
+use goferry_module::pattern::{malformed_pattern, match_prefix_patterns, path_match};
 use goferry_module::proxy_list::ModuleRoute;
 use goferry_module::{
     EscapedPath, FallBack, FileKind, GoSum, GoVersion, ModInfo, ModulePath, ModuleVersion, ProxyList, ProxyTarget,
@@ -260,6 +260,15 @@ fn patterns() {
         ("", "", true),
     ] {
         assert_eq!(path_match(pattern, name), matches, "{pattern:?} {name:?}");
+    }
+}
+
+#[test]
+fn malformed_globs_are_found() {
+    assert_eq!(malformed_pattern("example.com/*,,[a-z]x/?,\\*"), None);
+    for (list, bad) in [("a,[", "["), ("[]a]", "[]a]"), ("x\\", "x\\"), ("a/[-x],[", "a/[-x]"), ("[a-]", "[a-]")] {
+        assert_eq!(malformed_pattern(list), Some(bad), "{list}");
+        assert!(!path_match(bad, bad));
     }
 }
 

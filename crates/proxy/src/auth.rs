@@ -80,7 +80,7 @@ impl Gate {
     ///
     /// # Errors
     /// The answer for who may not ask: 401.
-    pub fn admit(&self, route: &Route, request: &Request) -> Result<Option<String>, Answer> {
+    pub fn admit(&self, route: &Route, request: &Request) -> Result<Option<String>, Box<Answer>> {
         if self.scheme == Scheme::Open || matches!(route, Route::Health | Route::Ready) {
             return Ok(None);
         }
@@ -89,7 +89,7 @@ impl Gate {
             None => {
                 let mut refusal = self.refusal(&request.headers);
                 refusal.note.route = route.name();
-                Err(refusal)
+                Err(Box::new(refusal))
             }
         }
     }

@@ -182,7 +182,7 @@ impl Proxy {
         }
         let user = match self.gate.admit(&route, request) {
             Ok(user) => user,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         let mut answer = match self.refused(&route) {
             Some(refusal) => refusal,

@@ -31,6 +31,9 @@ pub(crate) struct Serve {
     /// Show the settings in effect and where each comes from; nothing is started.
     #[arg(long)]
     pub(crate) check: bool,
+    /// Show what the proxy at URL does: its connections, and whether it is ready (exit code 1 where it is not).
+    #[arg(long, value_name = "URL")]
+    pub(crate) status: Option<String>,
     /// What all paths begin with, as /go.
     #[arg(long, value_name = "PATH")]
     pub(crate) path_prefix: Option<String>,

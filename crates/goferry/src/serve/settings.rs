@@ -81,7 +81,6 @@ pub(super) fn fixed(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let changed = [
         ("listen", old.listen != new.listen),
         ("tls", old.tls != new.tls),
-        ("log-format", old.log_format != new.log_format),
         ("limits.connections", old.limits.connections != new.limits.connections),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

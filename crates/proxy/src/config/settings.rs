@@ -91,8 +91,8 @@ impl Settings {
     /// # Errors
     /// All that is wrong, not only the first of it.
     pub fn read(sources: &Sources, goproxy: Option<&ProxyList>) -> Result<Settings, Problems> {
-        let mut config = ProxyConfig::default();
-        config.store = sources.store.clone().unwrap_or_default();
+        let store = sources.store.clone().unwrap_or_default();
+        let config = ProxyConfig { store, ..ProxyConfig::default() };
         let mut draft = Draft {
             config,
             base: PathBuf::new(),

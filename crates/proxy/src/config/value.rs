@@ -147,7 +147,7 @@ pub(super) fn show_time(time: Duration) -> String {
     let milliseconds = time.as_millis();
     [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
         .into_iter()
-        .find(|(unit, _)| milliseconds >= *unit && milliseconds % unit == 0)
+        .find(|(unit, _)| milliseconds >= *unit && milliseconds.is_multiple_of(*unit))
         .map_or_else(
             || if milliseconds == 0 { "0s".to_owned() } else { format!("{milliseconds}ms") },
             |(unit, name)| format!("{}{name}", milliseconds / unit),
@@ -190,12 +190,16 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 
 /// Writes a number of bytes as [`parse_size`] reads it, in the largest unit that says it exactly.
 pub(super) fn show_size(size: u64) -> String {
-    let fits = UNITS.iter().filter(|(_, unit)| size >= *unit && size % unit == 0).max_by_key(|(_, unit)| *unit);
+    let fits =
+        UNITS.iter().filter(|(_, unit)| size >= *unit && size.is_multiple_of(*unit)).max_by_key(|(_, unit)| *unit);
     fits.map_or_else(|| "0".to_owned(), |(name, unit)| format!("{}{name}", size / unit))
 }
 
 /// Patterns that can match something.
 pub(super) fn patterns(text: &str) -> Result<String, String> {
+    if let Some(bad) = text.split(',').find(|glob| glob.contains(char::is_whitespace)) {
+        return Err(format!("{bad:?} matches nothing: patterns stand between commas without blanks"));
+    }
     match malformed_pattern(text) {
         Some(bad) => Err(format!("{bad:?} is no pattern: they are written as in GOPRIVATE, example.com/team/*")),
         None => Ok(text.to_owned()),
@@ -264,6 +268,14 @@ mod tests {
         assert_eq!(show_size(10_000_000_000), "10GB");
         for bad in ["", "GB", "10XB", "-1", "1.", "1.2.3GB", ".5GB", "99999999999TB", "1e9"] {
             assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_match_nothing_are_refused() {
+        assert!(patterns("example.com/a,*.corp.example.com,").is_ok());
+        for bad in ["example.com/a, example.com/b", "[", "a,b[", "example.com/a\n"] {
+            assert!(patterns(bad).is_err(), "{bad:?}");
         }
     }
 
