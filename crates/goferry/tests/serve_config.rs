@@ -140,10 +140,18 @@ fn everything_wrong_is_said_at_once_and_nothing_starts() {
 fn a_file_of_users_that_cannot_be_used_is_found_before_the_start() {
     let world = World::new();
     let users = world.write("users", "hunter2\n");
-    let output = world.serve(&["--auth", "basic", "--auth-file", &users, "--check"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(said(&output).contains("line 1: NAME:PASSWORD"), "{}", said(&output));
-    assert!(!said(&output).contains("hunter2"), "{}", said(&output));
+    for check in [&["--check"][..], &[]] {
+        let args = [&["--auth", "basic", "--auth-file", &users, "--tls-cert", "c.pem", "--tls-key", "k.pem"], check];
+        let output = world.serve(&args.concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let said = said(&output);
+        assert!(said.contains("--auth-file: auth.file: ") && said.contains("line 1: NAME:PASSWORD"), "{said}");
+        assert!(
+            said.contains("--tls-cert: tls.cert: c.pem: ") && said.contains("--tls-key: tls.key: k.pem: "),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }
 
 #[test]

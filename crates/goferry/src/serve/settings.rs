@@ -11,12 +11,13 @@ use goferry_proxy::config::{Place, Settings, Sources, Tls};
 use crate::args::serve::Serve;
 use crate::failure::Failure;
 
-/// Reads everything there is to read.
+/// Reads and checks everything there is to read.
 pub(super) fn read(args: &Serve, inputs: &Inputs) -> Result<(Settings, Environment), Failure> {
     let found = Environment::resolve(inputs);
     let sources = Sources { file: args.config.clone(), flags: args.given(), store: store(inputs) };
     let goproxy = found.as_ref().ok().map(|env| &env.goproxy);
     let settings = Settings::read(&sources, goproxy).map_err(|problems| Failure::usage(problems.to_string()))?;
+    check(&settings)?;
     let env = match found {
         Ok(env) => env,
         // Where an upstream is named nobody needs a GOPROXY: there may be no go command here at all.
@@ -31,8 +32,8 @@ pub(super) fn read(args: &Serve, inputs: &Inputs) -> Result<(Settings, Environme
     Ok((settings, env))
 }
 
-/// Opens what the settings name, as a start would.
-pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
+/// Opens the files that the settings name.
+fn check(settings: &Settings) -> Result<(), Failure> {
     let mut problems = Vec::new();
     if let Err(error) = Gate::open(&settings.config.auth) {
         problems.push(format!("{}: auth.file: {error}", settings.place("auth.file")));
