@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
                     }
                     logs.set(settings.config.log_level);
                     server.swap(Arc::new(proxy));
-                    tracing::warn!(rules = settings.config.rules.len(), "settings were read again and are in effect");
+                    tracing::info!(rules = settings.config.rules.len(), "settings were read again and are in effect");
                     current = settings;
                 }
                 Ok(Err(failure)) => {
