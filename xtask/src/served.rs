@@ -1,6 +1,6 @@
 //! A local copy of modules, served by nginx over HTTP/2 and TLS.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 /// The lab's own form of the access log, and the one that is read here.
 const LAB_FORMAT: &str = "'$connection $server_protocol $request_uri'";
-const FORMAT: &str = "'$connection $server_protocol $status $body_bytes_sent $request_uri'";
+const FORMAT: &str = "'$connection $server_protocol $status $body_bytes_sent $connection_time $request_uri'";
 const LAB_LOG: &str = "@FOLDER@/access.log";
 /// nginx's default of 1000 requests to a connection is a fault of its own (docs/findings/goaway-churn.md).
 const PATIENT: &str = "keepalive_requests 100000;\nkeepalive_time 1h;\n";
@@ -150,12 +150,14 @@ impl Served {
 }
 
 /// What a client asked for, as nginx logged it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Traffic {
     /// Connections with one request or more.
     pub(crate) connections: usize,
     /// Connections from the first to the last of these, with those that had no request: nginx numbers them.
     pub(crate) opened: u64,
+    /// How old each was when its first request was answered, in seconds, in the order of their opening.
+    pub(crate) first_answers: Vec<f64>,
     pub(crate) requests: usize,
     /// Bodies of the answers in bytes, before TLS.
     pub(crate) bytes: u64,
@@ -171,6 +173,9 @@ impl Traffic {
         let mut both = self.clone();
         both.connections = self.connections.max(later.connections);
         both.opened = self.opened.max(later.opened);
+        if both.first_answers.is_empty() {
+            both.first_answers.clone_from(&later.first_answers);
+        }
         both.requests += later.requests;
         both.bytes += later.bytes;
         both.refused += later.refused;
@@ -182,11 +187,13 @@ impl Traffic {
 
     fn read(log: &str) -> Self {
         let mut traffic = Self::default();
-        let mut connections = BTreeSet::new();
+        let mut ages: BTreeMap<u64, f64> = BTreeMap::new();
         for line in log.lines() {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            let &[connection, _, status, bytes, path] = words.as_slice() else { continue };
-            connections.insert(connection);
+            let &[connection, _, status, bytes, age, path] = words.as_slice() else { continue };
+            let age: f64 = age.parse().unwrap_or_default();
+            let first = ages.entry(connection.parse::<u64>().unwrap_or_default()).or_insert(age);
+            *first = first.min(age);
             traffic.requests += 1;
             traffic.bytes += bytes.parse().unwrap_or(0);
             traffic.refused += usize::from(!matches!(status, "200" | "206"));
@@ -194,9 +201,10 @@ impl Traffic {
             let kind = kinds.into_iter().find(|kind| path.ends_with(kind)).unwrap_or("other");
             *traffic.kinds.entry(kind).or_default() += 1;
         }
-        traffic.connections = connections.len();
-        let numbers = || connections.iter().filter_map(|number| number.parse::<u64>().ok());
-        traffic.opened = numbers().max().zip(numbers().min()).map_or(0, |(last, first)| last - first + 1);
+        let ends = ages.first_key_value().zip(ages.last_key_value());
+        traffic.opened = ends.map_or(0, |(first, last)| last.0 - first.0 + 1);
+        traffic.first_answers = ages.into_values().collect();
+        traffic.connections = traffic.first_answers.len();
         traffic
     }
 }
@@ -216,11 +224,10 @@ mod tests {
 
     #[test]
     fn the_log_is_counted() {
-        let log =
-            "3 HTTP/2.0 200 120 /m/@v/v1.mod\n3 HTTP/2.0 404 50 /m/@v/list\n5 HTTP/2.0 206 30 /m/@v/v1.zip\nnoise\n";
+        let log = "3 HTTP/2.0 200 120 0.110 /m/@v/v1.mod\n3 HTTP/2.0 404 50 0.900 /m/@v/list\n5 HTTP/2.0 206 30 2.000 /m/@v/v1.zip\nnoise\n";
         let traffic = Traffic::read(log);
         assert_eq!((traffic.connections, traffic.requests, traffic.bytes, traffic.refused), (2, 3, 200, 1));
-        assert_eq!(traffic.opened, 3);
+        assert_eq!((traffic.opened, traffic.first_answers.as_slice()), (3, [0.11, 2.0].as_slice()));
         assert_eq!(traffic.kinds, BTreeMap::from([(".mod", 1), (".zip", 1), ("list", 1)]));
         assert_eq!(traffic.to_string(), "2 connections, 3 requests (.mod 1, .zip 1, list 1), 1 refused, 0.0 MB");
     }

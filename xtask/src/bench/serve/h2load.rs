@@ -20,6 +20,8 @@ pub(super) struct Load<'a> {
     /// Requests at once of each client.
     pub(super) streams: usize,
     pub(super) amount: Amount<'a>,
+    /// Requests that each client begins in a second; as many as it can where nothing is said.
+    pub(super) rate: Option<usize>,
     /// Where its log of requests goes.
     pub(super) log: &'a Path,
     /// Across this link's client side, and not over this machine's loopback.
@@ -39,7 +41,7 @@ pub(super) enum Amount<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Loaded {
     pub(super) seconds: f64,
-    /// Requests that were answered with 2xx.
+    /// Requests that were answered with 2xx or 3xx, to the end.
     pub(super) requests: u64,
     /// Those that were answered otherwise, or not at all.
     pub(super) failed: u64,
@@ -60,6 +62,7 @@ impl Load<'_> {
         command.args(["--threads=1", "--max-frame-size=16384"]);
         command.arg(format!("--clients={}", self.clients)).arg(format!("--max-concurrent-streams={}", self.streams));
         command.arg(format!("--log-file={}", self.log.display())).args(self.http1.then_some("--h1"));
+        command.args(self.rate.map(|rate| format!("--rps={rate}")));
         match self.amount {
             Amount::Seconds(seconds) => command.arg(format!("--duration={seconds}")).arg(self.url),
             Amount::Requests(count) => command.arg(format!("--requests={count}")).arg(self.url),
@@ -121,12 +124,11 @@ fn parse(said: &str) -> Option<Loaded> {
         let part = requests.split(", ").find_map(|part| part.strip_suffix(name))?;
         part.trim().parse::<u64>().ok()
     };
-    let statuses = line("status codes: ")?;
-    let good = statuses.split(", ").find_map(|part| part.strip_suffix(" 2xx"))?.trim().parse().ok()?;
+    let good = count(" succeeded")?;
     let bytes = line("traffic: ")?.strip_suffix(" data")?.rsplit_once('(')?.1.strip_suffix(')')?.parse().ok()?;
-    let unanswered = count(" failed")? + count(" errored")? + count(" timeout")?;
-    let others = count(" done")?.saturating_sub(good);
-    Some(Loaded { seconds, requests: good, failed: unanswered.max(others), bytes, times: Vec::new() })
+    // What was under way at the end of the time counts as nothing.
+    let failed = count(" failed")?.max(count(" errored")?).max(count(" timeout")?);
+    Some(Loaded { seconds, requests: good, failed, bytes, times: Vec::new() })
 }
 
 /// `5.01s`, `100.85ms` or `77us`.
@@ -141,10 +143,14 @@ fn duration(text: &str) -> Option<f64> {
     }
 }
 
-/// The third column of its log, in microseconds there.
+/// The third column of its log, in microseconds there, of requests that were answered.
 fn times(log: &str) -> Vec<f64> {
-    let third = |line: &str| line.split('\t').nth(2)?.parse::<f64>().ok();
-    let mut times: Vec<f64> = log.lines().filter_map(third).map(|micros| micros / 1e6).collect();
+    let time = |line: &str| {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let &[_, "200", micros, ..] = columns.as_slice() else { return None };
+        micros.parse::<f64>().ok()
+    };
+    let mut times: Vec<f64> = log.lines().filter_map(time).map(|micros| micros / 1e6).collect();
     times.sort_by(f64::total_cmp);
     times
 }
@@ -167,7 +173,8 @@ mod tests {
 
     #[test]
     fn its_log_is_read() {
-        let log: String = (1..=101).rev().map(|micros| format!("1795425110190131\t200\t{micros}\n")).collect();
+        let mut log: String = (1..=101).rev().map(|micros| format!("1795425110190131\t200\t{micros}\n")).collect();
+        log += "1795425110190131\t-1\t900\n1795425110190131\t404\t900\n";
         let loaded = Loaded { times: times(&log), ..Loaded::default() };
         let near = |value: Option<f64>, expected: f64| (value.unwrap() - expected).abs() < 1e-9;
         assert!(near(loaded.quantile(0.5), 51e-6) && near(loaded.quantile(0.99), 100e-6), "{loaded:?}");

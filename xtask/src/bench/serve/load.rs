@@ -112,15 +112,20 @@ impl Bench<'_> {
     fn started(&self, files: &Files, server: Server, protocol: Protocol) -> Result<(Started, String), BenchError> {
         let pem = self.shelf.pem();
         if server == Server::Nginx {
-            let (server, url) = nginx::start(files.folder.path(), pem, protocol)?;
+            let (server, url) = nginx::start(files.folder.path(), pem, protocol, !self.quiet)?;
             return Ok((Started::Nginx(server), url));
         }
         let (cert, key) = (pem.cert.display().to_string(), pem.key.display().to_string());
-        let tls = ["--tls-cert", cert.as_str(), "--tls-key", key.as_str()];
-        let arguments: &[&str] = if protocol == Protocol::Plain { &[] } else { &tls };
+        let mut arguments = Vec::new();
+        if protocol != Protocol::Plain {
+            arguments.extend(["--tls-cert", cert.as_str(), "--tls-key", key.as_str()]);
+        }
+        if self.quiet {
+            arguments.extend(["--log-format", "off"]);
+        }
         // Whatever it does not have it cannot get.
         let env = [("GOPROXY", "https://127.0.0.1:9".into())];
-        let running = self.candidate().start(&self.go, &self.disk, files.store.path(), &env, arguments, None)?;
+        let running = self.candidate().start(&self.go, &self.disk, files.store.path(), &env, &arguments, None)?;
         let url = running.process.url().to_owned();
         Ok((Started::Goferry(running), url))
     }
@@ -178,7 +183,7 @@ impl Bench<'_> {
         once(files, &url, http1, kind)?;
         let pids = started.pids();
         let before = process::cpu_seconds(&pids);
-        let load = Load { url: &url, http1, clients, streams, amount, log: &files.log, link: None };
+        let load = Load { url: &url, http1, clients, streams, amount, rate: None, log: &files.log, link: None };
         let loaded = load.run()?;
         let (cpu, peak) = (process::cpu_seconds(&pids) - before, process::peak_mb(&pids));
         if loaded.failed > 0 {
@@ -190,7 +195,8 @@ impl Bench<'_> {
 
 /// Asks once, and holds what comes against the file.
 fn once(files: &Files, url: &str, http1: bool, kind: Kind) -> Result<(), BenchError> {
-    let load = Load { url, http1, clients: 1, streams: 1, amount: Amount::Requests(1), log: &files.log, link: None };
+    let amount = Amount::Requests(1);
+    let load = Load { url, http1, clients: 1, streams: 1, amount, rate: None, log: &files.log, link: None };
     let loaded = load.run()?;
     let length = fs::metadata(files.folder.path().join(&kind.path()[1..]))?.len();
     if loaded.requests == 1 && (loaded.bytes == length || kind == Kind::Info) {

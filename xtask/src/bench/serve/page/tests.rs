@@ -23,6 +23,7 @@ fn facts() -> Facts {
         file_systems: ["tmpfs", "ext4"].map(str::to_owned),
         runs: 3,
         quick: false,
+        quiet: true,
         long_once: false,
     }
 }
@@ -71,11 +72,15 @@ fn load_memory_and_reuse_have_their_targets() {
     let failing = [vec![Err("no".to_owned())], runs[1].clone()];
     assert!(memory(Protocol::Tls2, &failing).contains("**fails**, 20 | less than 200 MB: **missed**"));
     let loaded = Loaded { seconds: 1.0, requests: 20_000, failed: 0, bytes: 0, times: vec![0.05, 0.2] };
-    let traffic = Traffic { requests: 20_000, opened: 21, ..Traffic::default() };
-    let mut reused = Reused { asked: 20_000, loaded, traffic, waited: Some(1) };
-    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 1 |"));
-    reused.waited = Some(0);
-    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: reached | 0 |"));
+    let first_answers = vec![0.05, 0.06, 3.0];
+    let traffic = Traffic { requests: 20_000, opened: 21, first_answers, ..Traffic::default() };
+    let mut reused = Reused { asked: 20_000, loaded, traffic, waited: Some(7) };
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 1 | 7 |"));
+    reused.traffic.first_answers[1] = 2.0;
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: reached | 0 | 7 |"));
+    reused.asked += 1;
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 0 | 7 |"));
+    reused.asked -= 1;
     assert!(reuse(Reuse::Healthy, &reused).contains("99.8950 | 99.99 % reused: **missed**"));
     reused.traffic.opened = 2;
     assert!(reuse(Reuse::Healthy, &reused).contains("| 99.9900 | 99.99 % reused: reached"));
