@@ -178,6 +178,9 @@ fn compare(case: &Case, version: &str, upstream: &Server, gosumdb: &str) -> Vec<
     }
     found.extend(differences(&alone.files, &behind.files).into_iter().map(|text| format!("project: {text}")));
     let (mut theirs, mut ours) = (alone.cache, behind.cache);
+    if fails.is_none() && !theirs.keys().any(|name| name.ends_with(".mod")) {
+        found.push("nothing was fetched".to_owned());
+    }
     if fails.is_some() {
         // A go command that stops at once leaves some of what was under way, and not the same each time.
         theirs.retain(|name, _| ours.contains_key(name));
