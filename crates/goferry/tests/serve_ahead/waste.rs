@@ -115,4 +115,5 @@ fn one_command_after_another() {
     let bytes: usize = alone.iter().map(|(_, bytes)| bytes).sum();
     let through = world.through_all(true, NEWEST, 2, &commands);
     assert!(through.bytes() as f64 <= LIMIT * bytes as f64, "{} bytes, alone {bytes}", through.bytes());
+    assert!(through.waited * 3 < alone.len() as u64, "{} waits of {}", through.waited, alone.len());
 }

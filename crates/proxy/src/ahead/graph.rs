@@ -9,6 +9,8 @@ use super::requires::Requires;
 
 /// Files of a closure that are fetched before any was asked for; each that is makes it two more.
 const WINDOW: usize = 32;
+/// Requests by which one may come later than its turn: the go command makes some at once.
+const LATE: usize = 8;
 /// Most modules of closures that are remembered.
 const MEMBERS: usize = 16_384;
 
@@ -22,6 +24,8 @@ pub(super) struct Graph {
     roots: HashSet<ModulePath>,
     /// The last path, in their order, that it asked for.
     scan: Option<ModulePath>,
+    /// What it was at each of the last requests, the oldest first.
+    scans: VecDeque<ModulePath>,
     highest: HashMap<ModulePath, Version>,
     /// The highest version of each path that one of them requires.
     required: HashMap<ModulePath, Version>,
@@ -100,6 +104,7 @@ impl Graph {
     pub(super) fn restart(&mut self) {
         self.guesses.restart();
         self.scan = None;
+        self.scans.clear();
     }
 
     /// The client asks for a `.mod` in order to read the graph.
@@ -110,11 +115,16 @@ impl Graph {
         if self.asked.insert(module.clone()) {
             note(&mut self.highest, module);
             let path = module.path();
+            let in_order = self.scans.len() < LATE || self.scans.front().is_some_and(|scan| scan < path);
+            if in_order || !self.members.contains(module) {
+                self.roots.insert(path.clone());
+            }
             if self.scan.as_ref().is_none_or(|scan| scan < path) {
                 self.scan = Some(path.clone());
-                self.roots.insert(path.clone());
-            } else if !self.members.contains(module) {
-                self.roots.insert(path.clone());
+            }
+            self.scans.extend(self.scan.clone());
+            if self.scans.len() > LATE {
+                self.scans.pop_front();
             }
             self.guesses.asked(module);
         }

@@ -27,8 +27,10 @@ pub(super) struct Infos {
     fitting: usize,
     /// Whether one was of a path that is required by what is not read further: then it will be all.
     all: bool,
-    /// What was known of the graph when the others were fetched.
+    /// How many `.mod`s of the graph were known when the others were fetched, and whether those were all.
     done: Option<(usize, bool)>,
+    /// How many zips were asked for when their `.info`s were fetched.
+    zips_done: usize,
     /// Of paths that only modules below go 1.17 require: fetched and not asked for yet, and asked for.
     pending: BTreeSet<ModuleVersion>,
     used: usize,
@@ -55,7 +57,8 @@ impl Infos {
     ) -> Vec<ModuleVersion> {
         self.known.insert(module.clone());
         if zipped.contains(module) {
-            return self.take(zipped.iter().cloned().collect());
+            let new = std::mem::replace(&mut self.zips_done, zipped.len()) != zipped.len();
+            return if new { self.take(zipped.iter().cloned().collect()) } else { Vec::new() };
         }
         let (path, version) = (module.path(), module.version());
         let inner = graph.has(module) && !graph.is_root(path);
@@ -70,9 +73,10 @@ impl Infos {
             return Vec::new();
         }
         let mut next = Vec::new();
-        let now = Some((graph.count(), self.all));
-        if self.done != now {
-            self.done = now;
+        // Looking at a graph costs as much as it is large: while it grows that is done seldom.
+        let grown = |(count, all): (usize, bool)| all != self.all || graph.count() > count + count / 4;
+        if self.done.is_none_or(grown) {
+            self.done = Some((graph.count(), self.all));
             next = self.take(if self.all { graph.selected_of_all() } else { graph.selected(true) });
         }
         if inner && !self.all {
@@ -82,11 +86,14 @@ impl Infos {
     }
 
     /// One that the main module need not require itself: it may do so all the same, or all are asked for. Those that come
-    /// next in their order, first two, then as many more as were asked for.
+    /// next in their order, as many as were asked for.
     fn inner(&mut self, module: &ModuleVersion, graph: &Graph) -> Vec<ModuleVersion> {
         self.pending.remove(module);
         self.used += 1;
-        let room = (2 * self.used).saturating_sub(self.pending.len());
+        let room = self.used.saturating_sub(self.pending.len());
+        if room <= self.used / 2 {
+            return Vec::new();
+        }
         let rest: BTreeSet<ModuleVersion> =
             graph.selected(false).into_iter().filter(|module| !self.known.contains(module)).collect();
         let after = rest.range::<ModuleVersion, _>((Bound::Excluded(module), Bound::Unbounded));

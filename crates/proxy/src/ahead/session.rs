@@ -125,7 +125,9 @@ impl Session {
         if self.zipped.insert(module.clone()) && self.go_mods.insert(module.clone()) {
             fetch.push(ToFetch { module: module.clone(), kind: FileKind::Mod, follow: false });
         }
-        let zips = self.zips.zip(module).into_iter();
+        let graph = &self.graph;
+        let is_root = |module: &ModuleVersion| graph.count() == 0 || graph.is_root(module.path());
+        let zips = self.zips.zip(module, is_root).into_iter();
         fetch.extend(zips.map(|module| ToFetch { module, kind: FileKind::Zip, follow: false }));
         fetch
     }

@@ -242,6 +242,28 @@ fn zips_that_do_not_follow_the_infos_bring_no_others() {
 }
 
 #[test]
+fn a_list_of_all_modules_promises_the_zips_of_the_roots_only() {
+    let world = World::random(77, 60, 0);
+    let graph = world.graph();
+    let required = graph.iter().flat_map(|module| world.requires(module).list.iter());
+    let pruned: BTreeSet<ModuleVersion> =
+        required.filter(|one| graph.iter().all(|root| root.path() != one.path())).cloned().collect();
+    // The order of go list -m all where all roots come first, and one where they do not.
+    let behind: Vec<ModuleVersion> = world.roots.iter().chain(&pruned).cloned().collect();
+    let mut mixed = behind.clone();
+    mixed.sort();
+    for (order, zips) in [(&behind, &world.roots), (&mixed, &world.roots), (&mixed, &mixed)] {
+        let mut client = Client::new(&world);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, order, 2);
+        client.waits = 0;
+        client.asks(FileKind::Zip, zips, 2);
+        assert_eq!(client.wasted(FileKind::Zip), Vec::<String>::new());
+        assert!(client.waits <= 6, "{} waits of {}", client.waits, zips.len());
+    }
+}
+
+#[test]
 fn a_session_stays_small() {
     let mut session = Session::default();
     for number in 0..9_000 {

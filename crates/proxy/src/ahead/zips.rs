@@ -2,7 +2,8 @@
 //!
 //! An `.info` does not promise a zip (`go list -m all` asks for no zip), and neither does one zip promise the others
 //! (`go build` goes along the imports). So nothing is fetched before the zips that were asked for are the first ones of
-//! that order, and at least two.
+//! that order, and at least two. What the main module does not require itself is passed over until one such zip was asked
+//! for: `go mod download all` asks for them, `go mod download` after a `go list -m all` does not.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,6 +23,10 @@ pub(super) struct Zips {
     index: HashMap<ModuleVersion, usize>,
     asked: HashSet<usize>,
     last: usize,
+    /// Whether a zip was asked for that the main module does not require itself.
+    all: bool,
+    /// How many before [`Zips::last`] are passed over.
+    passed: usize,
     /// The first one that was not fetched ahead yet.
     next: usize,
     pending: HashSet<usize>,
@@ -45,23 +50,38 @@ impl Zips {
         }
     }
 
-    /// The client asks for a zip. Gives those that it will ask for next.
-    pub(super) fn zip(&mut self, module: &ModuleVersion) -> Vec<ModuleVersion> {
+    /// The client asks for a zip. Gives those that it will ask for next; `is_root` says what the main module requires
+    /// itself.
+    pub(super) fn zip(
+        &mut self,
+        module: &ModuleVersion,
+        is_root: impl Fn(&ModuleVersion) -> bool,
+    ) -> Vec<ModuleVersion> {
         let Some(&at) = self.index.get(module) else { return Vec::new() };
         self.asked.insert(at);
-        self.last = self.last.max(at);
+        if !self.all && !is_root(module) {
+            (self.all, self.passed, self.next) = (true, 0, 0);
+        }
+        if at > self.last {
+            if !self.all {
+                self.passed += self.order[self.last..at].iter().filter(|module| !is_root(module)).count();
+            }
+            self.last = at;
+        }
         self.used += usize::from(self.pending.remove(&at));
         let count = self.asked.len();
         // As many requests at once as the go command makes may come in any order: then the gaps close a moment later.
-        if count < 2 || self.last >= count + count / 8 {
+        if count < 2 || self.last - self.passed >= count + count / 8 {
             return Vec::new();
         }
         let window = (WINDOW.max(count) + self.used).min(MOST);
         self.next = self.next.max(self.last + 1);
         let mut taken = Vec::new();
         while self.pending.len() < window && self.next < self.order.len() {
-            self.pending.insert(self.next);
-            taken.push(self.order[self.next].clone());
+            let module = &self.order[self.next];
+            if (self.all || is_root(module)) && !self.asked.contains(&self.next) && self.pending.insert(self.next) {
+                taken.push(module.clone());
+            }
             self.next += 1;
         }
         taken
