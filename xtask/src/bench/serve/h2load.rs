@@ -4,11 +4,17 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use goferry_lab::link::Link;
 
 use crate::bench::BenchError;
 use crate::workspace::{WorkspaceError, output};
+
+/// A run that takes longer is ended, and has failed.
+const DEADLINE: Duration = Duration::from_secs(600);
+/// Of a stream, 4 MiB, as that of the go command (net/http, transportDefaultStreamFlow); a connection's is 1 GiB.
+const WINDOW: &str = "--window-bits=22";
 
 /// What it is to do.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +64,10 @@ impl Load<'_> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let mut command = Command::new("h2load");
-        command.args(["--threads=1", "--max-frame-size=16384"]);
+        // It looks at its clock only between two clients, and does not come to that where one can be read without end.
+        let mut command = Command::new("timeout");
+        command.arg("--signal=KILL").arg(DEADLINE.as_secs().to_string()).arg("h2load");
+        command.args(["--threads=1", "--max-frame-size=16384", WINDOW]);
         command.arg(format!("--clients={}", self.clients)).arg(format!("--max-concurrent-streams={}", self.streams));
         command.arg(format!("--log-file={}", self.log.display())).args(self.http1.then_some("--h1"));
         command.args(self.rate.map(|rate| format!("--rps={rate}")));

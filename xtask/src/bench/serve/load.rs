@@ -1,7 +1,11 @@
 //! Many clients of what is stored already, of goferry and of nginx.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use goferry_lab::servers::{RealServer, write_goproxy};
 use goferry_lab::universe::{Universe, ZipSize};
@@ -14,7 +18,9 @@ use super::{Bench, nginx, process};
 use crate::bench::BenchError;
 use crate::say::say;
 
-const CLIENTS: usize = 1_000;
+pub(super) const CLIENTS: usize = 1_000;
+/// Pause between two looks at who is connected.
+const LOOK: Duration = Duration::from_millis(250);
 /// Seconds of one run.
 const RUN: u64 = 5;
 const MEMORY_RUN: u64 = 20;
@@ -41,6 +47,8 @@ pub(super) struct Run {
     pub(super) cpu: f64,
     /// Peak of its resident memory, in MB.
     pub(super) peak: f64,
+    /// The most clients that were connected at once.
+    pub(super) connected: usize,
 }
 
 /// The runs of goferry and of nginx.
@@ -152,8 +160,8 @@ impl Bench<'_> {
             for server in order {
                 let run = one(server).map_err(|error| error.to_string());
                 match &run {
-                    Ok(Run { loaded, cpu, peak }) => say!(
-                        "    {server:?}: {:.0} requests/s, {:.0} MB/s, {} failed, p50 {:.2} ms, p99 {:.2} ms, {cpu:.2} s CPU, {peak:.0} MB",
+                    Ok(Run { loaded, cpu, peak, connected }) => say!(
+                        "    {server:?}: {:.0} requests/s, {:.0} MB/s, {} failed, p50 {:.2} ms, p99 {:.2} ms, {cpu:.2} s CPU, {peak:.0} MB, {connected} clients",
                         loaded.rate(),
                         loaded.throughput() / 1e6,
                         loaded.failed,
@@ -184,13 +192,33 @@ impl Bench<'_> {
         let pids = started.pids();
         let before = process::cpu_seconds(&pids);
         let load = Load { url: &url, http1, clients, streams, amount, rate: None, log: &files.log, link: None };
-        let loaded = load.run()?;
+        let (loaded, connected) = if clients == CLIENTS { watched(&load)? } else { (load.run()?, clients) };
         let (cpu, peak) = (process::cpu_seconds(&pids) - before, process::peak_mb(&pids));
         if loaded.failed > 0 {
             return Err(BenchError::Server(format!("{} of {} requests failed", loaded.failed, loaded.requests)));
         }
-        Ok(Run { loaded, cpu, peak })
+        Ok(Run { loaded, cpu, peak, connected })
     }
+}
+
+/// Loads, and counts who is connected meanwhile: h2load may be slow to connect where others have much to read.
+fn watched(load: &Load<'_>) -> Result<(Loaded, usize), BenchError> {
+    let port = load.url.split(['/', ':']).find_map(|part| part.parse::<u16>().ok()).unwrap_or_default();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut most = 0;
+            while !over.load(Ordering::Relaxed) {
+                most = most.max(process::established(port));
+                thread::sleep(LOOK);
+            }
+            most
+        });
+        let loaded = load.run();
+        over.store(true, Ordering::Relaxed);
+        let most = watcher.join().map_err(|_| io::Error::other("the thread that counts connections panicked"))?;
+        Ok((loaded?, most))
+    })
 }
 
 /// Asks once, and holds what comes against the file.

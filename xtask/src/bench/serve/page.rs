@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::behind::{Sample, Samples};
-use super::load::{Run, Runs};
+use super::load::{CLIENTS, Run, Runs};
 use super::reuse::Reused;
 use super::rows::{self, BYTES, Behind, Kind, MEMORY, Protocol, REUSE, Reuse, Row, Target, Through};
 use crate::bench::{GOMAXPROCS, LONG, median, short, subject};
@@ -48,7 +48,7 @@ const SECTIONS: [Section; 4] = [
     },
     Section {
         title: "1,000 clients of a 50 MB zip",
-        head: "| protocol | peak memory, MB: goferry, nginx | to reach | MB/s: goferry, nginx | CPU seconds per GB | runs of goferry, MB |",
+        head: "| protocol | peak memory, MB: goferry, nginx | to reach | clients at once: goferry, nginx | MB/s: goferry, nginx | CPU seconds per GB | runs of goferry, MB |",
         has: |row| matches!(row, Row::Memory(_)),
     },
     Section {
@@ -86,10 +86,10 @@ pub(super) fn page(facts: &Facts, done: &[(Row, String)], before: Option<&str>) 
          Full: the same proxy asked again, by a go command with an empty cache. nginx on loopback: plain HTTP/1.1, no link. A run whose module cache does not have as many files \
          as the go command leaves alone is a failure.\n\
          - Upstream bytes are bodies, connections and requests those of the upstream's access log in the median run; connections without a request are not in it.\n\
-         - Many clients: h2load with one thread for 5 s, over loopback, files on {disk} and in the page cache; small files: 64 connections, or 8 of 16 streams with HTTP/2; 1 MB: 16, or 4 of 4; \
+         - Many clients: h2load with one thread for 5 s, over loopback, the go command's flow-control windows (4 MiB a stream, 1 GiB a connection), files on {disk} and in the page cache; small files: 64 connections, or 8 of 16 streams with HTTP/2; 1 MB: 16, or 4 of 4; \
          50 MB: 8, or 4 of 2. A new server for each run, warmed by one request. nginx: worker_processes 2, sendfile, tcp_nopush, open_file_cache, http2_chunk_size 16k, \
          no limit of requests. {logs} Both have the same certificate. CPU is user and system time of the server's processes in /proc. goferry / nginx is of requests for small files and of bytes for zips.\n\
-         - 1,000 clients: as above for 20 s, one request at a time each, flow-control windows of 1 GiB. Memory is VmHWM, for nginx the sum of its processes.\n\
+         - 1,000 clients: as above for 20 s, one request at a time each; a run with fewer connected at once is no success. Memory is VmHWM, for nginx the sum of its processes.\n\
          - Connections to the upstream: distinct `.info` files through an empty goferry, 100 at a time over one connection, across the link 400 a second; nginx answers each. Opened: by nginx's own numbers of its connections, \
          those without a request between others included. Used at once: connections but the first whose first request nginx answered within one and a half round trips of accepting them, so that it, or more, waited for the handshake; one that is opened ahead is older. \
          Over 100 ms: requests that took two round trips or more, where one is due and one that begins with TCP and TLS takes three; the row without a limit shows the noise.\n\n## Figures\n",
@@ -260,12 +260,14 @@ pub(super) fn load(kind: Kind, protocol: Protocol, runs: &Runs) -> String {
 /// The line of many clients of a large zip.
 pub(super) fn memory(protocol: Protocol, runs: &Runs) -> String {
     let peaks: Vec<f64> = runs[0].iter().flatten().map(|run| run.peak).collect();
-    let good = peaks.len() == runs[0].len() && peaks.iter().all(|peak| *peak < MEMORY);
+    let all = runs[0].iter().flatten().all(|run| run.connected >= CLIENTS);
+    let good = all && peaks.len() == runs[0].len() && peaks.iter().all(|peak| *peak < MEMORY);
     line(
         &Row::Memory(protocol).key(),
         &[
             pair(both(runs, |run| run.peak), |mb| format!("{mb:.0}")),
             reached(&format!("less than {MEMORY:.0} MB"), good),
+            pair(both(runs, |run| run.connected as f64), |count| format!("{count:.0}")),
             pair(both(runs, |run| run.loaded.throughput() / 1e6), |mb| format!("{mb:.0}")),
             pair(both(runs, |run| run.cpu * 1e9 / run.loaded.bytes.max(1) as f64), |cpu| format!("{cpu:.2}")),
             peaks.iter().map(|peak| format!("{peak:.0}")).collect::<Vec<_>>().join(" "),

@@ -27,6 +27,21 @@ pub(super) fn peak_mb(pids: &[u32]) -> f64 {
     pids.iter().filter_map(peak).sum::<f64>() * 1024.0 / 1e6
 }
 
+/// Connections that are established over IPv4 at a local port.
+pub(super) fn established(port: u16) -> usize {
+    count_established(&fs::read_to_string("/proc/net/tcp").unwrap_or_default(), port)
+}
+
+/// `sl local_address rem_address st …`, in hexadecimal; 01 is established (net/tcp_states.h).
+fn count_established(table: &str, port: u16) -> usize {
+    let local = format!(":{port:04X}");
+    let counts = |line: &&str| {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some("01")
+    };
+    table.lines().filter(counts).count()
+}
+
 struct Stat {
     group: u32,
     ticks: u64,
@@ -53,6 +68,14 @@ mod tests {
         let stat = parse(line).unwrap();
         assert_eq!((stat.group, stat.ticks), (70, 175));
         assert!(parse("nonsense").is_none());
+    }
+
+    #[test]
+    fn connections_at_a_port_are_counted() {
+        let table = "  sl  local_address rem_address   st tx_queue\n\
+            0: 0100007F:1F90 00000000:0000 0A 0\n   1: 0100007F:1F90 0100007F:D431 01 0\n\
+            2: 0100007F:D431 0100007F:1F90 01 0\n   3: 0100007F:1F90 0100007F:D432 06 0\n";
+        assert_eq!((count_established(table, 8080), count_established(table, 81)), (1, 0));
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn sample(seconds: f64, bytes: u64) -> Vec<Result<Sample, String>> {
 
 fn run(requests: u64, bytes: u64, peak: f64) -> Vec<Result<Run, String>> {
     let loaded = Loaded { seconds: 2.0, requests, failed: 0, bytes, times: vec![0.001, 0.002] };
-    vec![Ok(Run { loaded, cpu: 1.0, peak })]
+    vec![Ok(Run { loaded, cpu: 1.0, peak, connected: 1_000 })]
 }
 
 #[test]
@@ -69,6 +69,9 @@ fn load_memory_and_reuse_have_their_targets() {
     );
     assert!(load(Kind::Zip1, Protocol::Plain, &runs).contains("| 0.90 | 0.9 of nginx's bytes: reached |"));
     assert!(memory(Protocol::Tls2, &runs).contains("| 150, 20 | less than 200 MB: reached |"));
+    let mut few = [run(2_000, 90, 150.0), run(2_200, 100, 20.0)];
+    few[0].iter_mut().flatten().for_each(|run| run.connected = 900);
+    assert!(memory(Protocol::Tls2, &few).contains("| less than 200 MB: **missed** | 900, 1000 |"));
     let failing = [vec![Err("no".to_owned())], runs[1].clone()];
     assert!(memory(Protocol::Tls2, &failing).contains("**fails**, 20 | less than 200 MB: **missed**"));
     let loaded = Loaded { seconds: 1.0, requests: 20_000, failed: 0, bytes: 0, times: vec![0.05, 0.2] };
