@@ -169,7 +169,7 @@ fn said(run: &GoBehind) -> String {
     let mut lines = run.stderr.lines().skip_while(|line| !line.trim_start().starts_with("server response:"));
     let of_proxy = lines.next().map(|line| line.trim_start().trim_start_matches("server response:"));
     let words = of_proxy.map(|first| if first.trim().is_empty() { lines.next().unwrap_or_default() } else { first });
-    let line = words.or_else(|| run.stderr.lines().find(|line| !line.trim().is_empty())).unwrap_or_default();
+    let line = words.or_else(|| run.stderr.lines().rfind(|line| !line.trim().is_empty())).unwrap_or_default();
     let cut = [".info: ", ".mod: ", ".zip: ", "v1.0.0: "].iter().find_map(|mark| line.split_once(mark));
     cut.map_or(line, |(_, rest)| rest).trim().to_owned()
 }

@@ -7,4 +7,5 @@ mod faults;
 mod interrupt;
 mod prints;
 mod server;
+#[expect(dead_code, reason = "the same world serves the tests behind serve")]
 mod world;
