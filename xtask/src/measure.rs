@@ -132,7 +132,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
             limit: 256.0,
             unit: "MiB",
         },
-        Figure { what: "peak memory of the diagnoses", value: healthy.peak.max(silent.peak) / MIB, limit: 64.0, unit: "MiB" },
+        Figure {
+            what: "peak memory of the diagnoses",
+            value: healthy.peak.max(silent.peak) / MIB,
+            limit: 64.0,
+            unit: "MiB",
+        },
     ];
     say!("\n| what | measured | limit | |\n|---|---|---|---|");
     for figure in &figures {
@@ -203,10 +208,7 @@ fn watch(program: &Path, args: &[&str], what: &'static str, running: &Running) -
         if start.elapsed() > DEADLINE {
             child.kill().map_err(doing("ending goferry"))?;
             child.wait().map_err(doing("waiting for goferry"))?;
-            return Err(MeasureError::Ended {
-                what,
-                status: format!("no end within {} s", DEADLINE.as_secs()),
-            });
+            return Err(MeasureError::Ended { what, status: format!("no end within {} s", DEADLINE.as_secs()) });
         }
         thread::sleep(Duration::from_millis(3));
     }

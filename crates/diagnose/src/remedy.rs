@@ -6,6 +6,7 @@
 //! for a program that runs on Debian is held against that program's own check in
 //! `tests/remedies_real.rs`; what could not be tried is marked "by its vendor's documentation".
 
+mod goferry;
 mod http2;
 mod network;
 pub(crate) use network::NO_DIRECTORY;
@@ -102,6 +103,11 @@ impl Context {
 /// What to do about `id`, best first. Never empty.
 #[must_use]
 pub fn remedies(id: Id, ctx: &Context) -> Vec<Remedy> {
+    if ctx.server.kind == ServerKind::Goferry
+        && let Some(own) = goferry::own(id, ctx)
+    {
+        return own;
+    }
     match id {
         Id::Http2DisabledByEnv => project::http2_disabled(ctx),
         Id::Http2NotOffered => http2::offer(ctx),
@@ -216,7 +222,7 @@ fn choose(server: &Server, forms: Vec<Form>) -> Vec<Remedy> {
 mod tests {
     use super::*;
 
-    const KINDS: [ServerKind; 17] = [
+    const KINDS: [ServerKind; 18] = [
         ServerKind::Nginx,
         ServerKind::OpenResty,
         ServerKind::Haproxy,
@@ -230,6 +236,7 @@ mod tests {
         ServerKind::Nexus,
         ServerKind::Athens,
         ServerKind::Goproxy,
+        ServerKind::Goferry,
         ServerKind::PanOs,
         ServerKind::Zscaler,
         ServerKind::Fortinet,

@@ -36,6 +36,8 @@ pub enum ServerKind {
     Athens,
     /// goproxy.
     Goproxy,
+    /// goferry: `goferry serve`.
+    Goferry,
     /// Palo Alto Networks PAN-OS.
     PanOs,
     /// Zscaler.
@@ -64,6 +66,7 @@ impl ServerKind {
             ServerKind::Nexus => "Nexus",
             ServerKind::Athens => "Athens",
             ServerKind::Goproxy => "goproxy",
+            ServerKind::Goferry => "goferry",
             ServerKind::PanOs => "PAN-OS",
             ServerKind::Zscaler => "Zscaler",
             ServerKind::Fortinet => "FortiOS",
@@ -96,6 +99,7 @@ impl ServerKind {
             ("nexus", ServerKind::Nexus),
             ("athens", ServerKind::Athens),
             ("goproxy", ServerKind::Goproxy),
+            ("goferry", ServerKind::Goferry),
             ("zscaler", ServerKind::Zscaler),
         ];
         PRODUCTS.iter().find(|(name, _)| token.eq_ignore_ascii_case(name)).map(|(_, kind)| *kind)
@@ -317,6 +321,7 @@ mod tests {
         assert_eq!(from_server("Nexus/3.76.0-03 (OSS)"), (ServerKind::Nexus, v(3, 76, 0)));
         assert_eq!(from_server("mitmproxy 8.1.1"), (ServerKind::Mitmproxy, v(8, 1, 1)));
         assert_eq!(from_server("envoy"), (ServerKind::Envoy, None));
+        assert_eq!(from_server("goferry/0.1.0"), (ServerKind::Goferry, v(0, 1, 0)));
         assert_eq!(from_server("nginxish/1.2.3"), (ServerKind::Unknown, None));
         assert_eq!(from_server(""), (ServerKind::Unknown, None));
     }
@@ -326,6 +331,8 @@ mod tests {
         let via = "1.1 caddy, 1.1 gate.example.com (squid/5.7)";
         let server = Server::from_headers(None, Some(via), &[]);
         assert_eq!((server.kind, server.version), (ServerKind::Squid, Some(Version::new(5, 7, 0))));
+        let named = Server::from_headers(None, Some("1.1 goferry-0123456789abcdef"), &[]);
+        assert_eq!(named.kind, ServerKind::Unknown, "what a goferry calls itself in Via is its own affair");
         let server = Server::from_headers(Some("Caddy"), Some(via), &[]);
         assert_eq!(server.kind, ServerKind::Caddy);
     }

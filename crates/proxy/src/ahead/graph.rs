@@ -10,7 +10,7 @@ use super::requires::Requires;
 /// Files of a closure that are fetched before any was asked for; each that is makes it two more.
 const WINDOW: usize = 32;
 /// Requests by which one may come later than its turn: the go command makes some at once.
-const LATE: usize = 8;
+const LATE: usize = 16;
 /// Most modules of closures that are remembered.
 const MEMBERS: usize = 16_384;
 
@@ -26,6 +26,8 @@ pub(super) struct Graph {
     scan: Option<ModulePath>,
     /// What it was at each of the last requests, the oldest first.
     scans: VecDeque<ModulePath>,
+    /// Whether it left that order: then what the main module requires itself has been read.
+    inside: bool,
     highest: HashMap<ModulePath, Version>,
     /// The highest version of each path that one of them requires.
     required: HashMap<ModulePath, Version>,
@@ -105,6 +107,7 @@ impl Graph {
         self.guesses.restart();
         self.scan = None;
         self.scans.clear();
+        self.inside = false;
     }
 
     /// The client asks for a `.mod` in order to read the graph.
@@ -115,8 +118,8 @@ impl Graph {
         if self.asked.insert(module.clone()) {
             note(&mut self.highest, module);
             let path = module.path();
-            let in_order = self.scans.len() < LATE || self.scans.front().is_some_and(|scan| scan < path);
-            if in_order || !self.members.contains(module) {
+            self.inside |= self.scans.len() == LATE && self.scans.front().is_some_and(|scan| scan > path);
+            if !self.inside || !self.members.contains(module) {
                 self.roots.insert(path.clone());
             }
             if self.scan.as_ref().is_none_or(|scan| scan < path) {

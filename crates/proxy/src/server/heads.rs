@@ -88,7 +88,12 @@ impl<I: AsyncRead + Unpin> AsyncRead for Heads<I> {
         let (limit, text) = match phase {
             IDLE => (self.idle, "nothing more was asked for"),
             HEAD => (self.head, "the head of a request did not come"),
-            _ => return Poll::Pending,
+            _ => {
+                // When the answer is given nobody may ask here again. The timer is there already then, and asks.
+                let deadline = Instant::now() + self.idle;
+                let _ = self.alarm.poll(context, deadline);
+                return Poll::Pending;
+            }
         };
         ready!(self.alarm.poll(context, since + limit));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)))

@@ -133,8 +133,8 @@ pub struct Forgotten {
     pub freed: u64,
 }
 
-/// Removes all of a version, or of all versions of a module: files, pins, and the answers about the module that may
-/// change. Waits for whoever is at work on them.
+/// Removes all of a version, or of all versions of a module: files and pins; with all versions the upstream's answers about
+/// the module that may change, too. Waits for whoever is at work on them.
 ///
 /// # Errors
 /// Where the folder is no store, a lock cannot be had within 10 minutes, or a file cannot be removed.
@@ -162,6 +162,14 @@ pub fn forget(dir: &Path, path: &ModulePath, version: Option<&Version>) -> Resul
         pins.remove(&module);
         if !forgotten.versions.contains(&module) {
             forgotten.versions.push(module);
+        }
+    }
+    if version.is_none() {
+        let names = Path::new(OWN).join("names").join(path.escape().as_str());
+        let queries = names.join("@v");
+        let files = fs::read_dir(dir.join(&queries)).into_iter().flatten().flatten();
+        for file in files.map(|entry| queries.join(entry.file_name())).chain([names.join("@latest")]) {
+            remove(dir, &file)?;
         }
     }
     if !forgotten.versions.is_empty() {
@@ -381,7 +389,13 @@ mod tests {
             pins.write(&module(version), Hashed::Zip, DirHash::of_go_mod(b"x")).unwrap();
         }
         let version = Version::parse("v1.0.0").unwrap();
+        let names = folder.dir().join(".goferry/names/example.com/!m");
+        fs::create_dir_all(names.join("@v")).unwrap();
+        for name in ["@v/list", "@v/main.info", "@latest"] {
+            fs::write(names.join(name), b"x").unwrap();
+        }
         assert_eq!(forget(folder.dir(), &path(), Some(&version)).unwrap().versions, [module("v1.0.0")]);
+        assert!(names.join("@v/list").exists());
         assert_eq!(pins.read(&module("v1.0.0")).zip, None);
         assert!(pins.read(&module("v1.1.0")).zip.is_some());
         assert!(!left(&folder).iter().any(|name| name.starts_with("v1.0.0")));
@@ -390,6 +404,7 @@ mod tests {
             "v1.1.0\nv1.2.0\nv1.3.0\n"
         );
         assert_eq!(forget(folder.dir(), &path(), None).unwrap().versions.len(), 4, "one of them had a pin only");
+        assert!(fs::read_dir(names.join("@v")).unwrap().next().is_none() && !names.join("@latest").exists());
         assert!(left(&folder).is_empty() && pins.read(&module("v1.9.0")).zip.is_none());
         assert!(forget(folder.dir(), &path(), None).unwrap().versions.is_empty());
     }

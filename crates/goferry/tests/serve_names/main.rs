@@ -1,0 +1,7 @@
+//! `goferry serve` between real go commands and upstreams that change, fail, lie, or are git repositories.
+
+mod direct;
+mod names;
+mod sumdb;
+mod upstream;
+mod world;

@@ -1,0 +1,174 @@
+//! The checksum database, through a proxy.
+
+use std::fs;
+
+use goferry_lab::sumdb::Log;
+
+use crate::upstream::{SUMDB, Upstream};
+use crate::world::{TOOLCHAINS, World, client, files, get, ok, project};
+
+const NAMES: [&str; 3] = ["example.com/a@v1.0.0", "example.com/b@v1.0.0", "example.com/Upper@v1.2.3"];
+
+fn published() -> Upstream {
+    let upstream = Upstream::start();
+    for name in NAMES {
+        upstream.publish(name, &[]);
+    }
+    // So that there are complete tiles.
+    let mut content = upstream.content();
+    for number in 0..600 {
+        content.log.add(&format!("example.com/filler v1.{number}.0 h1:none\n"));
+    }
+    drop(content);
+    upstream
+}
+
+/// `go mod download` of all without a go.sum, with empty caches: the go.sum that it leaves.
+fn downloaded(toolchain: &str, goproxy: &str, gosumdb: &str) -> Result<String, String> {
+    let dir = project(&NAMES);
+    let mut args = vec!["mod", "download"];
+    args.extend(NAMES);
+    let run = client(toolchain, goproxy, dir.path(), &args).gosumdb(gosumdb).run().unwrap();
+    if run.succeeded() {
+        Ok(fs::read_to_string(dir.path().join("go.sum")).unwrap_or_default())
+    } else {
+        Err(run.stderr)
+    }
+}
+
+#[test]
+fn a_go_command_without_go_sum_verifies_through_the_proxy() {
+    for toolchain in TOOLCHAINS {
+        let upstream = published();
+        let gosumdb = upstream.gosumdb();
+        let world = World::new().env("GOSUMDB", &gosumdb);
+        let serve = world.serve(&upstream.url(), "", &[]);
+        let sums = downloaded(toolchain, serve.url(), &gosumdb).unwrap();
+        for id in 0..3 {
+            for line in upstream.content().log.record(id).lines() {
+                assert!(sums.contains(line), "{line} is not in\n{sums}");
+            }
+        }
+        // What both need is asked for once.
+        let asked = upstream.asked();
+        let lookups = asked.iter().filter(|path| path.contains("/lookup/")).count();
+        assert_eq!(lookups, 3, "{asked:?}");
+        // The next one is served from what is kept, whatever becomes of the database.
+        upstream.content().failing = Some(503);
+        assert_eq!(downloaded(toolchain, serve.url(), &gosumdb).unwrap(), sums);
+        drop(serve);
+        let serve = world.serve(&upstream.url(), "", &["--offline"]);
+        upstream.asked();
+        assert_eq!(downloaded(toolchain, serve.url(), &gosumdb).unwrap(), sums);
+        let latest = get(&serve, &format!("/sumdb/{SUMDB}/latest"));
+        assert_eq!((latest.status, latest.body.contains("go.sum database tree")), (200, true), "{latest:?}");
+        assert_eq!(get(&serve, &format!("/sumdb/{SUMDB}/lookup/example.com/c@v1.0.0")).status, 404);
+        assert_eq!(upstream.asked(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_answered_for() {
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &["--no-sumdb", "private.example.com"]);
+    let at = |path: &str| get(&serve, &format!("/sumdb/{SUMDB}/{path}"));
+    assert_eq!(at("supported").status, 200);
+    assert_eq!(get(&serve, "/sumdb/sum.other.example.com/supported").status, 404);
+    let got = at("lookup/example.com/nothing@v1.0.0");
+    assert!(got.status == 404 && got.body.contains("the upstream has no such thing"), "{got:?}");
+    let got = at("lookup/private.example.com/m@v1.0.0");
+    assert!(got.status == 403 && got.body.contains("GONOSUMDB"), "{got:?}");
+    assert!(!upstream.asked().iter().any(|path| path.contains("private")));
+    let got = at("tile/8/0/000");
+    assert_eq!(got.status, 200);
+    assert!(got.head.contains("application/octet-stream") && got.head.contains("immutable"), "{got:?}");
+    assert_eq!(at("latest").status, 200);
+    upstream.content().failing = Some(500);
+    assert_eq!(at("latest").status, 200, "of a moment ago");
+    assert_eq!(at("lookup/example.com/a@v1.0.0").status, 502, "it cannot say that there is none");
+    drop(serve);
+
+    let serve = world.serve(&upstream.url(), "", &["--sumdb", "off"]);
+    assert_eq!(get(&serve, &format!("/sumdb/{SUMDB}/supported")).status, 404);
+    drop(serve);
+    let empty = World::new().env("GOSUMDB", &gosumdb);
+    let serve = empty.serve(&upstream.url(), "", &["--offline"]);
+    assert_eq!(get(&serve, &format!("/sumdb/{SUMDB}/supported")).status, 404);
+}
+
+#[test]
+fn a_record_that_does_not_fit_is_a_security_error() {
+    for toolchain in TOOLCHAINS {
+        let upstream = Upstream::start();
+        let record = upstream.upload(NAMES[0], &[]);
+        // In the log, signed, and not the hashes of what is served.
+        let (zip, rest) = record.split_once("h1:").unwrap();
+        upstream.content().log.add(&format!("{zip}h1:{}", rest.replacen(&rest[..4], "AAAA", 1)));
+        upstream.publish(NAMES[1], &[]);
+        upstream.publish(NAMES[2], &[]);
+        let gosumdb = upstream.gosumdb();
+        let world = World::new().env("GOSUMDB", &gosumdb);
+        let serve = world.serve(&upstream.url(), "", &[]);
+        let error = downloaded(toolchain, serve.url(), &gosumdb).unwrap_err();
+        assert!(error.contains("example.com/a") && error.contains("SECURITY ERROR"), "{error}");
+        let got = get(&serve, "/example.com/a/@v/v1.0.0.zip");
+        assert!(got.status == 502 && got.body.contains("checksum mismatch"), "{got:?}");
+        assert_eq!(files(&world.store().join("example.com/a"), ".zip"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_forged_answer_is_a_security_error_and_not_kept() {
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    // Another log with the same key, which knows other hashes.
+    let mut other = Log::new("sum.other.example.com");
+    other.add("example.com/a v1.0.0 h1:x\nexample.com/a v1.0.0/go.mod h1:y\n");
+    upstream.content().log = other;
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    let got = get(&serve, &format!("/sumdb/{SUMDB}/lookup/example.com/a@v1.0.0"));
+    assert!(got.status == 502 && got.body.contains("SECURITY ERROR"), "{got:?}");
+    for toolchain in TOOLCHAINS {
+        let error = downloaded(toolchain, serve.url(), &gosumdb).unwrap_err();
+        assert!(error.contains("SECURITY ERROR"), "{error}");
+    }
+    assert_eq!(files(&world.store(), ""), files(&world.store(), ".info"), "an .info has no hash");
+}
+
+#[test]
+fn two_histories_are_a_security_error_until_there_is_one_again() {
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    assert_eq!(get(&serve, "/example.com/a/@v/v1.0.0.mod").status, 200);
+    let honest = upstream.content().log.clone();
+    let mut forked = Log::new(SUMDB);
+    for id in 0..honest.size() + 10 {
+        let filler = "example.com/evil v1.0.0 h1:evil\n".to_owned();
+        forked.add(&if id >= 590 { filler } else { honest.record(id).to_owned() });
+    }
+    upstream.content().log = forked;
+    let before = files(&world.store(), "");
+    for _ in 0..2 {
+        let got = get(&serve, &format!("/sumdb/{SUMDB}/lookup/example.com/b@v1.0.0"));
+        assert!(got.status == 502 && got.body.contains("SECURITY ERROR"), "{got:?}");
+    }
+    for toolchain in TOOLCHAINS {
+        let error = downloaded(toolchain, serve.url(), &gosumdb).unwrap_err();
+        assert!(error.contains("SECURITY ERROR"), "{error}");
+    }
+    let infos = |name: &String| name.ends_with(".info");
+    let new: Vec<_> =
+        files(&world.store(), "").into_iter().filter(|name| !before.contains(name) && !infos(name)).collect();
+    assert_eq!(new, [""; 0]);
+    upstream.content().log = honest;
+    for toolchain in TOOLCHAINS {
+        assert!(downloaded(toolchain, serve.url(), &gosumdb).is_ok());
+    }
+    let dir = project(&["example.com/a@v1.0.0"]);
+    ok(client(TOOLCHAINS[0], serve.url(), dir.path(), &["mod", "download"]).gosumdb(&gosumdb).run().unwrap());
+}
