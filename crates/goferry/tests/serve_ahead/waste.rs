@@ -12,15 +12,6 @@ fn hold(world: &World, go: &str, processors: u32, args: &[&str]) -> (u64, u64) {
     let alone = world.alone(go, processors, args);
     let through = world.through(true, go, processors, args);
     let ratio = through.bytes() as f64 / alone.bytes() as f64;
-    println!(
-        "{go} {processors} {args:?}: bytes {} {} ({ratio:.4}), requests {} {}, waited {} {}",
-        alone.bytes(),
-        through.bytes(),
-        alone.given.len(),
-        through.given.len(),
-        alone.waited,
-        through.waited
-    );
     assert!(ratio <= LIMIT, "{go} {args:?}: {ratio:.4}: {:?}", through.beyond(&alone));
     assert_eq!(alone.left, through.left, "{args:?}");
     (alone.waited, through.waited)

@@ -87,7 +87,7 @@ fn offline_it_is_said_and_never_served() {
     }
     // The pin still says what the zip must be.
     assert_eq!(client.get(&path(5, "zip"), &[]).unwrap(), (200, world.right(&path(5, "zip"))));
-    fs::remove_file(world.store().join(".goferry/pins").join(&path(6, "")[1..].trim_end_matches('.'))).unwrap();
+    fs::remove_file(world.store().join(".goferry/pins").join(path(6, "")[1..].trim_end_matches('.'))).unwrap();
     fs::remove_file(stored(&world.store(), 6, "ziphash")).unwrap();
     let (status, body) = client.get(&path(6, "zip"), &[]).unwrap();
     let text = String::from_utf8(body).unwrap();
