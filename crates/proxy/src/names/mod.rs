@@ -9,10 +9,10 @@
 //!
 //! "Not found" is an answer: it takes the place of what is kept, and is itself remembered for `not_found`. Whatever else
 //! goes wrong (no connection, 5xx, 401, 403, an answer of no form) says nothing about the module, so it counts as a
-//! failure of the upstream, which is then left alone for [`AGAIN`]. An answer that is older than `fresh` is
+//! failure of the upstream, which is then left alone for a while. An answer that is older than `fresh` is
 //! [`Cache::Stale`] in the log and in the metrics, and clients read its age in `Age` (RFC 9111 section 5.1).
 //!
-//! Answers are kept in memory and on disk ([`disk`]), so that they outlive a restart. Without an upstream (`--offline`,
+//! Answers are kept in memory and on disk, so that they outlive a restart. Without an upstream (`--offline`,
 //! `--frozen`) names are those of the versions in the store.
 
 mod disk;

@@ -68,11 +68,13 @@ pub(crate) fn large() -> Vec<u8> {
 pub(crate) fn proxy(set: impl FnOnce(&mut ProxyConfig)) -> Arc<Proxy> {
     let inputs = Inputs::empty(store(), store()).with_env("GOPROXY", "off").with_env("GOSUMDB", "off");
     let env = Environment::resolve(&inputs).unwrap();
-    let mut config = ProxyConfig::default();
-    config.listen = vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))];
-    config.store = store();
-    config.source = SourceMode::Frozen;
-    config.sumdb = Some("off".to_owned());
+    let mut config = ProxyConfig {
+        listen: vec![Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 0)))],
+        store: store(),
+        source: SourceMode::Frozen,
+        sumdb: Some("off".to_owned()),
+        ..ProxyConfig::default()
+    };
     set(&mut config);
     Arc::new(Proxy::open(config, &inputs, &env).unwrap())
 }
