@@ -6,6 +6,7 @@
 
 mod behind;
 mod candidates;
+mod crowd;
 mod h2load;
 mod load;
 mod nginx;

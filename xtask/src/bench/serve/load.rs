@@ -1,11 +1,7 @@
 //! Many clients of what is stored already, of goferry and of nginx.
 
 use std::fs;
-use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use goferry_lab::servers::{RealServer, write_goproxy};
 use goferry_lab::universe::{Universe, ZipSize};
@@ -14,16 +10,17 @@ use tempfile::TempDir;
 use super::candidates::{Candidate, Running};
 use super::h2load::{Amount, Load, Loaded};
 use super::rows::{Kind, Protocol};
-use super::{Bench, nginx, process};
+use super::{Bench, crowd, nginx, process};
 use crate::bench::BenchError;
 use crate::say::say;
 
 pub(super) const CLIENTS: usize = 1_000;
-/// Pause between two looks at who is connected.
-const LOOK: Duration = Duration::from_millis(250);
-/// Seconds of one run.
-const RUN: u64 = 5;
-const MEMORY_RUN: u64 = 20;
+/// Seconds of one run, and of one for a trial.
+const RUN: [u64; 2] = [5, 1];
+const CROWD_RUN: [u64; 2] = [30, 20];
+/// Requests of one run: a client of h2load that can be read without end does not look at its clock.
+const ZIPS_1: [usize; 2] = [4_000, 400];
+const ZIPS_50: [usize; 2] = [80, 16];
 
 /// The files, on disk and in the page cache, and a store of goferry that has them.
 pub(super) struct Files {
@@ -47,7 +44,7 @@ pub(super) struct Run {
     pub(super) cpu: f64,
     /// Peak of its resident memory, in MB.
     pub(super) peak: f64,
-    /// The most clients that were connected at once.
+    /// Clients that were connected at once.
     pub(super) connected: usize,
 }
 
@@ -140,14 +137,29 @@ impl Bench<'_> {
 
     /// Measures a file.
     pub(super) fn load(&self, files: &Files, kind: Kind, protocol: Protocol) -> Result<Runs, BenchError> {
-        let amount = Amount::Seconds(if self.options.common.quick { 1 } else { RUN });
+        let quick = usize::from(self.options.common.quick);
+        let amount = match kind {
+            Kind::Info | Kind::Mod => Amount::Seconds(RUN[quick]),
+            Kind::Zip1 => Amount::Requests(ZIPS_1[quick]),
+            Kind::Zip50 => Amount::Requests(ZIPS_50[quick]),
+        };
         self.alternating(|server| self.run(files, server, kind, protocol, kind.clients(protocol), amount))
     }
 
     /// Measures the memory that many clients of a large file cost.
     pub(super) fn memory(&self, files: &Files, protocol: Protocol) -> Result<Runs, BenchError> {
-        let amount = Amount::Seconds(if self.options.common.quick { 3 } else { MEMORY_RUN });
-        self.alternating(|server| self.run(files, server, Kind::Zip50, protocol, (CLIENTS, 1), amount))
+        let seconds = CROWD_RUN[usize::from(self.options.common.quick)];
+        self.alternating(|server| {
+            let (started, url) = self.started(files, server, protocol)?;
+            let url = format!("{url}{}", Kind::Zip50.path());
+            once(files, &url, protocol != Protocol::Tls2, Kind::Zip50)?;
+            let pids = started.pids();
+            let before = process::cpu_seconds(&pids);
+            let crowd = crowd::read(&url, protocol, CLIENTS, seconds, &files.log)?;
+            let (cpu, peak) = (process::cpu_seconds(&pids) - before, process::peak_mb(&pids));
+            let loaded = Loaded { seconds: crowd.seconds, bytes: crowd.bytes, ..Loaded::default() };
+            Ok(Run { loaded, cpu, peak, connected: crowd.together })
+        })
     }
 
     fn alternating(&self, one: impl Fn(Server) -> Result<Run, BenchError>) -> Result<Runs, BenchError> {
@@ -192,33 +204,13 @@ impl Bench<'_> {
         let pids = started.pids();
         let before = process::cpu_seconds(&pids);
         let load = Load { url: &url, http1, clients, streams, amount, rate: None, log: &files.log, link: None };
-        let (loaded, connected) = if clients == CLIENTS { watched(&load)? } else { (load.run()?, clients) };
+        let loaded = load.run()?;
         let (cpu, peak) = (process::cpu_seconds(&pids) - before, process::peak_mb(&pids));
         if loaded.failed > 0 {
             return Err(BenchError::Server(format!("{} of {} requests failed", loaded.failed, loaded.requests)));
         }
-        Ok(Run { loaded, cpu, peak, connected })
+        Ok(Run { loaded, cpu, peak, connected: clients })
     }
-}
-
-/// Loads, and counts who is connected meanwhile: h2load may be slow to connect where others have much to read.
-fn watched(load: &Load<'_>) -> Result<(Loaded, usize), BenchError> {
-    let port = load.url.split(['/', ':']).find_map(|part| part.parse::<u16>().ok()).unwrap_or_default();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            let mut most = 0;
-            while !over.load(Ordering::Relaxed) {
-                most = most.max(process::established(port));
-                thread::sleep(LOOK);
-            }
-            most
-        });
-        let loaded = load.run();
-        over.store(true, Ordering::Relaxed);
-        let most = watcher.join().map_err(|_| io::Error::other("the thread that counts connections panicked"))?;
-        Ok((loaded?, most))
-    })
 }
 
 /// Asks once, and holds what comes against the file.

@@ -86,10 +86,10 @@ pub(super) fn page(facts: &Facts, done: &[(Row, String)], before: Option<&str>) 
          Full: the same proxy asked again, by a go command with an empty cache. nginx on loopback: plain HTTP/1.1, no link. A run whose module cache does not have as many files \
          as the go command leaves alone is a failure.\n\
          - Upstream bytes are bodies, connections and requests those of the upstream's access log in the median run; connections without a request are not in it.\n\
-         - Many clients: h2load with one thread for 5 s, over loopback, the go command's flow-control windows (4 MiB a stream, 1 GiB a connection), files on {disk} and in the page cache; small files: 64 connections, or 8 of 16 streams with HTTP/2; 1 MB: 16, or 4 of 4; \
+         - Many clients: h2load with one thread, small files for 5 s, 4,000 and 80 zips, over loopback, the go command's flow-control windows (4 MiB a stream, 1 GiB a connection), files on {disk} and in the page cache; small files: 64 connections, or 8 of 16 streams with HTTP/2; 1 MB: 16, or 4 of 4; \
          50 MB: 8, or 4 of 2. A new server for each run, warmed by one request. nginx: worker_processes 2, sendfile, tcp_nopush, open_file_cache, http2_chunk_size 16k, \
          no limit of requests. {logs} Both have the same certificate. CPU is user and system time of the server's processes in /proc. goferry / nginx is of requests for small files and of bytes for zips.\n\
-         - 1,000 clients: as above for 20 s, one request at a time each; a run with fewer connected at once is no success. Memory is VmHWM, for nginx the sum of its processes.\n\
+         - 1,000 clients: as many processes of curl, each with a connection of its own that it reads 300 kB/s of for 30 s; a run is no success unless all are connected and being answered at once. Memory is VmHWM, for nginx the sum of its processes.\n\
          - Connections to the upstream: distinct `.info` files through an empty goferry, 100 at a time over one connection, across the link 400 a second; nginx answers each. Opened: by nginx's own numbers of its connections, \
          those without a request between others included. Used at once: connections but the first whose first request nginx answered within one and a half round trips of accepting them, so that it, or more, waited for the handshake; one that is opened ahead is older. \
          Over 100 ms: requests that took two round trips or more, where one is due and one that begins with TCP and TLS takes three; the row without a limit shows the noise.\n\n## Figures\n",
