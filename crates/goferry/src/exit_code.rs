@@ -2,7 +2,8 @@
 
 /// Done; for `doctor`: nothing at or above `--fail-on`.
 pub(crate) const OK: i32 = 0;
-/// `doctor`: something at or above `--fail-on` was found. `download`: something failed.
+/// `doctor`: something at or above `--fail-on` was found. `download`: something failed. `store verify`: something is
+/// damaged.
 pub(crate) const FOUND: i32 = 1;
 /// The command line cannot be understood, or names what does not exist.
 pub(crate) const USAGE: i32 = 2;
@@ -16,7 +17,8 @@ pub(crate) const INTERRUPTED: i32 = 130;
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done; doctor: nothing at or above --fail-on
-  1  doctor: something at or above --fail-on; download: a module failed
+  1  doctor: something at or above --fail-on; download: a module failed;
+     store verify: a file is damaged
   2  usage: the command line cannot be understood
   3  it could not be done (for doctor: no diagnosis); standard error says why
   130  interrupted

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,7 +199,7 @@ impl Answer {
             FailKind::NotFound(410) => StatusCode::GONE,
             FailKind::NotFound(_) => StatusCode::NOT_FOUND,
             FailKind::Forbidden => StatusCode::FORBIDDEN,
-            FailKind::Local(Some(std::io::ErrorKind::StorageFull)) => StatusCode::INSUFFICIENT_STORAGE,
+            FailKind::Local(Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => StatusCode::INSUFFICIENT_STORAGE,
             FailKind::Local(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_GATEWAY,
         };
