@@ -18,6 +18,8 @@ use crate::exit_code;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
 
+/// The name and version of the schema of what is printed as JSON (docs/schema/store-1.json).
+const FORMAT: &str = "goferry.store/1";
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_millis(100);
 
@@ -122,11 +124,11 @@ fn json_of_list(held: &[&Held]) -> Value {
             "mod": held.go_mod.is_some(),
             "zip": held.zip.is_some(),
             "bytes": held.bytes(),
-            "lastUse": held.used().map(rfc3339),
-            "zipLastUse": held.zip_used.map(rfc3339),
+            "last_use": held.used().map(rfc3339),
+            "zip_last_use": held.zip_used.map(rfc3339),
         })
     };
-    json!({ "schema": "goferry.store/1", "versions": held.iter().map(one).collect::<Vec<_>>() })
+    json!({ "format": FORMAT, "command": "list", "versions": held.iter().map(one).collect::<Vec<_>>() })
 }
 
 fn by_module(scan: &Scan) -> Vec<(&ModulePath, usize, u64)> {
@@ -173,7 +175,7 @@ fn json_of_size(scan: &Scan) -> Value {
         .into_iter()
         .map(|(path, versions, bytes)| json!({ "module": path.as_str(), "versions": versions, "bytes": bytes }))
         .collect();
-    let mut value = json!({ "schema": "goferry.store/1", "bytes": scan.bytes(), "modules": modules });
+    let mut value = json!({ "format": FORMAT, "command": "size", "bytes": scan.bytes(), "modules": modules });
     for (key, _, bytes) in rest(scan) {
         value[key] = bytes.into();
     }
@@ -224,9 +226,10 @@ fn json_of_audit(seen: &Audit, scan: &Scan) -> Value {
         scan.others.iter().filter(wanted).map(|other| other.path.display().to_string()).collect()
     };
     json!({
-        "schema": "goferry.store/1",
+        "format": FORMAT,
+        "command": "verify",
         "good": seen.sound,
-        "withoutHash": seen.unpinned,
+        "without_hash": seen.unpinned,
         "damaged": damaged,
         "unreadable": seen.unreadable,
         "temporary": of(&[OtherKind::Temporary]),
@@ -261,15 +264,16 @@ fn json_of_pruned(pruned: &Pruned, dry_run: bool) -> Value {
             "version": victim.module.version().as_str(),
             "files": if victim.zip { json!(["zip", "ziphash"]) } else { json!(["info", "mod"]) },
             "bytes": victim.bytes,
-            "lastUse": victim.used.map(rfc3339),
+            "last_use": victim.used.map(rfc3339),
         })
     };
     json!({
-        "schema": "goferry.store/1",
-        "dryRun": dry_run,
+        "format": FORMAT,
+        "command": "prune",
+        "dry_run": dry_run,
         "removed": pruned.victims.iter().map(one).collect::<Vec<_>>(),
         "quarantined": pruned.quarantined,
-        "inUse": pruned.busy.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "in_use": pruned.busy.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "freed": pruned.freed,
         "left": pruned.left,
     })
@@ -284,7 +288,7 @@ fn text_of_forgotten(module: &str, forgotten: &Forgotten) -> String {
 
 fn json_of_forgotten(forgotten: &Forgotten) -> Value {
     let versions: Vec<String> = forgotten.versions.iter().map(ToString::to_string).collect();
-    json!({ "schema": "goferry.store/1", "forgotten": versions, "freed": forgotten.freed })
+    json!({ "format": FORMAT, "command": "forget", "forgotten": versions, "freed": forgotten.freed })
 }
 
 fn ago(when: SystemTime) -> String {

@@ -12,15 +12,21 @@ use crate::world::{Client, STORED, World, eventually, path, stored};
 fn json(world: &World, args: &[&str]) -> Value {
     let (code, text) = world.command(&[args, &["--json"]].concat());
     assert_eq!(code, 0, "{text}");
-    serde_json::from_str(&text).unwrap()
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/schema/store-1.json")).unwrap();
+    let errors: Vec<_> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{value:#}");
+    value
 }
 
 /// The zip of module 0 was used 100 hours ago, that of module 1 99 hours, and so on.
-fn age(world: &World, modules: usize) {
-    for number in 0..modules {
+fn age(world: &World, modules: &[usize]) {
+    for number in modules.iter().copied() {
         let used = SystemTime::now() - Duration::from_secs(3600 * (100 - number as u64));
         for extension in ["ziphash", "zip", "mod", "info"] {
-            let file = File::options().append(true).open(stored(&world.store(), number, extension)).unwrap();
+            let name = stored(&world.store(), number, extension);
+            let Ok(file) = File::options().append(true).open(name) else { continue };
             file.set_times(FileTimes::new().set_accessed(used).set_modified(used)).unwrap();
         }
     }
@@ -42,7 +48,7 @@ fn list_size_prune_and_forget() {
     let all = size["bytes"].as_u64().unwrap();
     assert!(all > 300_000 && size["own"].as_u64().unwrap() > 0, "{size}");
     assert_eq!(world.command(&["prune"]).0, 2, "of what?");
-    age(&world, 6);
+    age(&world, &[0, 1, 2, 3, 4, 5]);
     let dry = json(&world, &["prune", "--older-than", "97h30m", "--dry-run"]);
     let names = |pruned: &Value| -> Vec<String> {
         let removed = pruned["removed"].as_array().unwrap().iter();
@@ -64,7 +70,31 @@ fn list_size_prune_and_forget() {
     // What the server has in memory it forgets soon.
     eventually("it is still known", || client.get(&path(2, "mod"), &[STORED]).unwrap().0 == 404);
     assert_eq!(client.get(&path(2, "mod"), &[]).unwrap(), (200, world.right(&path(2, "mod"))));
+    assert_eq!(json(&world, &["forget", "lab.example.com/m0003"])["forgotten"][0], "lab.example.com/m0003@v1.0.0");
+    assert_eq!(json(&world, &["verify"])["damaged"], serde_json::json!([]));
     assert_eq!(world.command(&["forget", "no path"]).0, 2);
+}
+
+#[test]
+fn what_was_seen_first_counts_until_it_is_forgotten() {
+    let (first, other) = (World::new(3, ZipSize::Fixed(9_000)), World::new(3, ZipSize::Fixed(11_000)));
+    let zip = path(1, "zip");
+    let server = first.serve(&["--sumdb", "off"]);
+    assert_eq!(Client::of(&server).get(&zip, &[]).unwrap(), (200, first.right(&zip)));
+    drop(server);
+    // Pruning leaves the pin: another zip of the same name is refused.
+    age(&first, &[1]);
+    assert_eq!(first.command(&["prune", "--older-than", "1h"]).0, 0);
+    assert!(!stored(&first.store(), 1, "zip").exists());
+    let server = other.serve_from(&first.store(), &["--sumdb", "off"]);
+    let mut client = Client::of(&server);
+    let (status, body) = client.get(&zip, &[]).unwrap();
+    let text = String::from_utf8(body).unwrap();
+    assert!(status == 502 && text.contains("SECURITY ERROR"), "{status}: {text}");
+    assert!(text.contains("goferry store forget lab.example.com/m0001@v1.0.0"), "{text}");
+    let (code, text) = first.command(&["forget", "lab.example.com/m0001@v1.0.0"]);
+    assert!(code == 0 && text.contains("forgotten: lab.example.com/m0001@v1.0.0"), "{text}");
+    assert_eq!(client.get(&zip, &[]).unwrap(), (200, other.right(&zip)));
 }
 
 #[test]
@@ -85,7 +115,7 @@ fn a_server_keeps_below_a_cap() {
     let world = World::new(20, ZipSize::Fixed(200_000));
     let server = world.serve(&[]);
     world.fill(&server);
-    age(&world, 20);
+    age(&world, &(0..20).collect::<Vec<_>>());
     drop(server);
     // The oldest one is used again.
     let server = world.serve(&[]);

@@ -160,7 +160,7 @@ fn changed(module: &ModuleVersion, what: Hashed, known: DirHash, hash: DirHash, 
         "verifying {module}: checksum mismatch\n\tdownloaded: {hash}\n\tfirst seen: {known}\n\
          SECURITY ERROR\nThe {what} from {source} is not the one that this proxy saw first."
     );
-    FetchError::new(FailKind::Mismatch, Party::Upstream, text).with_advice(
-        "a published version never changes: find out who changed it; then goferry store forget MODULE@VERSION",
-    )
+    FetchError::new(FailKind::Mismatch, Party::Upstream, text).with_advice(format!(
+        "a published version never changes: find out who changed it; then goferry store forget {module}"
+    ))
 }
