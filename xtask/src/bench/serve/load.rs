@@ -17,7 +17,7 @@ use crate::say::say;
 pub(super) const CLIENTS: usize = 1_000;
 /// Seconds of one run, and of one for a trial.
 const RUN: [u64; 2] = [5, 1];
-const CROWD_RUN: [u64; 2] = [30, 20];
+const CROWD_RUN: [u64; 2] = [40, 30];
 /// Requests of one run: a client of h2load that can be read without end does not look at its clock.
 const ZIPS_1: [usize; 2] = [4_000, 400];
 const ZIPS_50: [usize; 2] = [80, 16];

@@ -35,9 +35,9 @@ pub(super) struct Reused {
     pub(super) asked: usize,
     pub(super) loaded: Loaded,
     pub(super) traffic: Traffic,
-    /// Requests that took two round trips of the link or more, where one that begins with a connection takes three, of TCP,
-    /// TLS and its own. `None` over loopback.
-    pub(super) waited: Option<usize>,
+    /// Requests that took two round trips of the link or more, as one that is refused at the limit and sent again, and three
+    /// or more, as one that begins with TCP and TLS. `None` over loopback.
+    pub(super) slow: Option<[usize; 2]>,
 }
 
 impl Reused {
@@ -101,13 +101,13 @@ impl Bench<'_> {
         let loaded =
             Load { streams: STREAMS, amount: Amount::Each(asked, &uris), rate: way.map(|_| RATE), ..base }.run()?;
         let traffic = served.traffic()?;
-        let waited = way.map(|way| {
-            let long = 2.0 * way.rtt_ms as f64 / 1e3;
-            loaded.times.iter().filter(|seconds| **seconds >= long).count()
+        let slow = way.map(|way| {
+            let of = |trips: f64| trips * way.rtt_ms as f64 / 1e3;
+            [2.0, 3.0].map(|trips| loaded.times.iter().filter(|seconds| **seconds >= of(trips)).count())
         });
-        let reused = Reused { asked, loaded, traffic, waited };
+        let reused = Reused { asked, loaded, traffic, slow };
         say!(
-            "    {asked} requests in {:.1} s, {} lost, {}, {} opened, {:.4} % reused, {waited:?} slow, first answers at {:?} s, p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
+            "    {asked} requests in {:.1} s, {} lost, {}, {} opened, {:.4} % reused, {slow:?} slow, first answers at {:?} s, p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms",
             reused.loaded.seconds,
             reused.lost(),
             reused.traffic,

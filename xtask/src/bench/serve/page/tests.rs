@@ -77,13 +77,15 @@ fn load_memory_and_reuse_have_their_targets() {
     let loaded = Loaded { seconds: 1.0, requests: 20_000, failed: 0, bytes: 0, times: vec![0.05, 0.2] };
     let first_answers = vec![0.05, 0.06, 3.0];
     let traffic = Traffic { requests: 20_000, opened: 21, first_answers, ..Traffic::default() };
-    let mut reused = Reused { asked: 20_000, loaded, traffic, waited: Some(7) };
-    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 1 | 7 |"));
+    let mut reused = Reused { asked: 20_000, loaded, traffic, slow: Some([7, 0]) };
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 1 | 7, 0 |"));
     reused.traffic.first_answers[1] = 2.0;
-    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: reached | 0 | 7 |"));
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: reached | 0 | 7, 0 |"));
     reused.asked += 1;
-    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 0 | 7 |"));
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 0 | 7, 0 |"));
     reused.asked -= 1;
+    reused.slow = Some([7, 2]);
+    assert!(reuse(Reuse::Limited, &reused).contains("none lost, none waits: **missed** | 0 | 7, 2 |"));
     assert!(reuse(Reuse::Healthy, &reused).contains("99.8950 | 99.99 % reused: **missed**"));
     reused.traffic.opened = 2;
     assert!(reuse(Reuse::Healthy, &reused).contains("| 99.9900 | 99.99 % reused: reached"));
@@ -92,7 +94,7 @@ fn load_memory_and_reuse_have_their_targets() {
 #[test]
 fn every_line_has_as_many_cells_as_its_head() {
     let runs = [run(2, 2, 1.0), run(2, 2, 1.0)];
-    let reused = Reused { asked: 1, loaded: Loaded::default(), traffic: Traffic::default(), waited: None };
+    let reused = Reused { asked: 1, loaded: Loaded::default(), traffic: Traffic::default(), slow: None };
     for row in rows::all() {
         let lines = match row {
             Row::Behind(one) => behind(&one, &BTreeMap::from([(Through::Alone, sample(1.0, 1))]), 1),
