@@ -68,30 +68,32 @@ pub struct Fetched {
 }
 
 impl Fetcher {
-    /// A `.info`: that of the cache, or fetched into it. Gives what is in the cache then.
+    /// A `.info`: that of the cache, or fetched into it. Gives what is in the cache then. Of two with different ranks the
+    /// higher goes first.
     ///
     /// # Errors
     /// See [`Sources::try_each`] and [`ModCache::write_info`].
-    pub async fn info(&self, module: &ModuleVersion) -> Result<Vec<u8>, FetchError> {
+    pub async fn info(&self, module: &ModuleVersion, rank: u64) -> Result<Vec<u8>, FetchError> {
         if let Some(cached) = self.cache.read_info(module) {
             return Ok(cached);
         }
-        let sent = self.sources.info(module).await?;
+        let sent = self.sources.info(module, rank).await?;
         self.cache.write_info(module, &sent)
     }
 
-    /// A `.mod`: that of the cache, or fetched into it. Judged in either case.
+    /// A `.mod`: that of the cache, or fetched into it. Judged in either case. Of two with different ranks the higher goes
+    /// first.
     ///
     /// # Errors
     /// Whatever kept it from being fetched, verified or written.
-    pub async fn go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
+    pub async fn go_mod(&self, module: &ModuleVersion, rank: u64) -> Result<DirHash, FetchError> {
         if let Some(cached) = self.cache.read_mod(module) {
             let hash = DirHash::of_go_mod(&cached);
             self.judge.check(module, Hashed::GoMod, &hash, "the module cache").await?;
             return Ok(hash);
         }
         let (bytes, source) = {
-            let mut get = pin!(self.sources.go_mod(module));
+            let mut get = pin!(self.sources.go_mod(module, rank));
             let mut ahead = pin!(self.judge.ahead(module, Hashed::GoMod));
             tokio::select! {
                 fetched = &mut get => {

@@ -214,8 +214,8 @@ impl Modules {
         let fetcher = self.upstream.fetcher(module.path());
         let (outcome, healed) = goferry_fetch::client::heeding(async {
             match kind {
-                FileKind::Info => fetcher.info(module).await.map(|_| ()),
-                FileKind::Mod => fetcher.go_mod(module).await.map(|_| ()),
+                FileKind::Info => fetcher.info(module, rank).await.map(|_| ()),
+                FileKind::Mod => fetcher.go_mod(module, rank).await.map(|_| ()),
                 FileKind::Zip => {
                     let fetched = fetcher.zip(module, false, rank).await?;
                     self.store.stored(module, fetched.hash);

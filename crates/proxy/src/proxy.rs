@@ -1,6 +1,9 @@
 //! From a request to its answer.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use goferry_env::{Environment, Inputs};
 use goferry_fetch::FetchError;
@@ -85,6 +88,9 @@ impl Proxy {
         let sumdb = SumDb::new(&store, Arc::clone(&upstream), config.freshness);
         let observer: Arc<dyn Observer> = Arc::clone(&watch) as _;
         let operator = Operator::new(Arc::clone(&watch), &store, &upstream, &modules);
+        if config.source == SourceMode::Fetch {
+            upstream.warm();
+        }
         Ok(Proxy {
             config,
             gate,
@@ -209,21 +215,36 @@ impl Proxy {
 
     async fn routes(&self, route: &Route, request: &Request, user: Option<&str>) -> Answer {
         let client = user.unwrap_or(&request.peer.address);
-        if request.method == Method::GET && may_fetch(request) {
-            self.ahead.asked(client, route);
+        let told = |waiting| {
+            if request.method == Method::GET && may_fetch(request) {
+                self.ahead.asked(client, route, waiting);
+            }
+        };
+        if !matches!(route, Route::File(..)) {
+            told(true);
         }
         match route {
-            Route::File(module, kind) => match self.modules.file(module, *kind, may_fetch(request)).await {
-                Ok(served) => {
-                    self.ahead.given(client, module, *kind, &served);
-                    let mut answer = Answer::entity(&served.entity, &request.headers);
-                    answer.note.cache = served.cache;
-                    answer.note.upstream = served.upstream;
-                    answer.note.healed = served.healed;
-                    answer
+            Route::File(module, kind) => {
+                let mut file = pin!(self.modules.file(module, *kind, may_fetch(request)));
+                // What is asked for is on its way before what is fetched ahead.
+                let at_once = poll_fn(|context| Poll::Ready(file.as_mut().poll(context))).await;
+                told(at_once.is_pending());
+                let outcome = match at_once {
+                    Poll::Ready(outcome) => outcome,
+                    Poll::Pending => file.await,
+                };
+                match outcome {
+                    Ok(served) => {
+                        self.ahead.given(client, module, *kind, &served);
+                        let mut answer = Answer::entity(&served.entity, &request.headers);
+                        answer.note.cache = served.cache;
+                        answer.note.upstream = served.upstream;
+                        answer.note.healed = served.healed;
+                        answer
+                    }
+                    Err(error) => Answer::failed(&error),
                 }
-                Err(error) => Answer::failed(&error),
-            },
+            }
             Route::List(path) => self.name(path, &Changing::List, "text/plain; charset=utf-8", request).await,
             Route::Latest(path) => self.name(path, &Changing::Latest, "application/json", request).await,
             Route::Query(path, query) => {

@@ -23,7 +23,7 @@ pub(super) async fn download(shop: Arc<Shop>, module: ModuleVersion, want: Want)
     let mut report = ModuleReport::new(&module);
     let state = shop.cache.state(&module);
     let info = async {
-        shop.fetcher.info(&module).await?;
+        shop.fetcher.info(&module, 0).await?;
         Ok::<_, FetchError>(shop.cache.file(&module, FileKind::Info))
     };
     let go_mod = shop.go_mod(&module);

@@ -150,15 +150,16 @@ impl Sources {
         }))
     }
 
-    /// The bytes of a `.info`, as sent.
+    /// The bytes of a `.info`, as sent. Of two with different ranks the higher goes first.
     ///
     /// # Errors
     /// See [`Sources::try_each`].
-    pub async fn info(&self, module: &ModuleVersion) -> Result<Bytes, FetchError> {
+    pub async fn info(&self, module: &ModuleVersion, rank: u64) -> Result<Bytes, FetchError> {
         self.try_each(module.path().as_str(), |place| async move {
             match place {
                 Place::Proxy(url) => {
-                    self.client.get_ranked(url, &module.proxy_path(FileKind::Info), MAX_INFO, Rank::Info as u64).await
+                    let rank = rank + Rank::Info as u64;
+                    self.client.get_ranked(url, &module.proxy_path(FileKind::Info), MAX_INFO, rank).await
                 }
                 Place::Direct(go) => go.info(module).await,
             }
@@ -166,15 +167,16 @@ impl Sources {
         .await
     }
 
-    /// The bytes of a `.mod`, not verified, and where they came from.
+    /// The bytes of a `.mod`, not verified, and where they came from. Of two with different ranks the higher goes first.
     ///
     /// # Errors
     /// See [`Sources::try_each`].
-    pub async fn go_mod(&self, module: &ModuleVersion) -> Result<(Bytes, String), FetchError> {
+    pub async fn go_mod(&self, module: &ModuleVersion, rank: u64) -> Result<(Bytes, String), FetchError> {
         self.try_each(module.path().as_str(), |place| async move {
             let bytes = match place {
                 Place::Proxy(url) => {
-                    self.client.get_ranked(url, &module.proxy_path(FileKind::Mod), MAX_GO_MOD, Rank::Mod as u64).await?
+                    let rank = rank + Rank::Mod as u64;
+                    self.client.get_ranked(url, &module.proxy_path(FileKind::Mod), MAX_GO_MOD, rank).await?
                 }
                 Place::Direct(go) => go.go_mod(module).await?,
             };

@@ -25,7 +25,7 @@ use quick_cache::sync::Cache as Recent;
 pub use self::requires::Requires;
 pub use self::session::{Event, Session, ToFetch};
 
-use self::clients::Clients;
+use self::clients::{Asked, Clients};
 use crate::answer::{Cache, EntityContent};
 use crate::config::{Action, ProxyConfig, Rule, SourceMode};
 use crate::modules::{Modules, Served};
@@ -61,15 +61,23 @@ impl FetchAhead {
         }
     }
 
-    /// A client asks for something, and waits.
-    pub fn asked(self: &Arc<Self>, client: &str, route: &Route) {
-        let event = match route {
-            Route::File(module, kind) => Event::Ask(module, *kind),
-            Route::List(path) | Route::Latest(path) => Event::Look(path),
+    /// A client asks for something; `waiting` where it is not answered yet.
+    pub fn asked(self: &Arc<Self>, client: &str, route: &Route, waiting: bool) {
+        if !self.on {
+            return;
+        }
+        let (asked, missing) = match route {
+            Route::File(module, kind) => {
+                let missing = waiting && !self.modules.store().cache().file(module, *kind).exists();
+                (Asked::File(module.clone(), *kind), missing)
+            }
+            Route::List(path) | Route::Latest(path) => (Asked::Look(path.clone()), false),
             _ => return,
         };
-        if self.on {
-            self.tell(client, event);
+        let (fetch, replay) = self.clients().asked(client, Instant::now(), asked, missing);
+        self.fetch(client, fetch);
+        if replay {
+            self.start_replay(client);
         }
     }
 
@@ -79,28 +87,44 @@ impl FetchAhead {
             return;
         }
         let go_mod = (kind == FileKind::Mod).then_some(module);
-        let mut unread = self.clients().given(client, Instant::now(), go_mod, served.cache == Cache::Hit);
-        if go_mod.is_some()
-            && unread.pop_if(|last| last == module).is_some()
+        let then = self.clients().given(client, Instant::now(), go_mod, served.cache == Cache::Hit);
+        if then.tell
             && let EntityContent::Memory(bytes) = &served.entity.content
         {
             let requires = self.requires(module, bytes);
             self.tell(client, Event::Given(module, &requires));
         }
-        if !unread.is_empty() {
-            let (this, client) = (Arc::clone(self), client.to_owned());
-            tokio::spawn(async move {
-                for module in unread {
-                    if let Some(requires) = this.read(&module).await {
-                        this.tell(&client, Event::Given(&module, &requires));
-                    }
-                }
-            });
+        if then.replay {
+            self.start_replay(client);
+        }
+    }
+
+    fn start_replay(self: &Arc<Self>, client: &str) {
+        let (this, client) = (Arc::clone(self), client.to_owned());
+        tokio::spawn(async move { this.replay(&client).await });
+    }
+
+    /// Tells a client's session what it has not heard of.
+    async fn replay(self: &Arc<Self>, client: &str) {
+        loop {
+            let next = self.clients().unheard(client, Instant::now());
+            let Some(asked) = next else { return };
+            self.tell(client, asked.event());
+            // What is not there yet is told of when it is given.
+            if let Asked::File(module, FileKind::Mod) = &asked
+                && let Some(requires) = self.read(module).await
+            {
+                self.tell(client, Event::Given(module, &requires));
+            }
         }
     }
 
     fn tell(self: &Arc<Self>, client: &str, event: Event<'_>) {
         let fetch = self.clients().tell(client, Instant::now(), event);
+        self.fetch(client, fetch);
+    }
+
+    fn fetch(self: &Arc<Self>, client: &str, fetch: Vec<ToFetch>) {
         for ToFetch { module, kind, follow } in fetch {
             let allowed = self.allowed(module.path());
             if allowed {
