@@ -84,7 +84,7 @@ async fn what_does_not_come_is_told_before_the_judge_has_found_out() {
     let judge = Arc::new(Slow { after: None, found_out: AtomicBool::new(false) });
     let fetcher = Arc::new(fetcher(proxy.path(), cache.path(), &judge));
     let wait = Duration::from_secs(20);
-    let go_mod = timeout(wait, fetcher.go_mod(&module())).await.expect("nothing is waited for");
+    let go_mod = timeout(wait, fetcher.go_mod(&module(), 0)).await.expect("nothing is waited for");
     assert!(matches!(go_mod.unwrap_err().kind, FailKind::NotFound(_)));
     let zip = timeout(wait, fetcher.zip(&module(), false, 0)).await.expect("nothing is waited for");
     assert!(matches!(zip.unwrap_err().kind, FailKind::NotFound(_)));
@@ -97,6 +97,6 @@ async fn what_comes_waits_for_the_judge() {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "module example.com/m\n").unwrap();
     let judge = Arc::new(Slow { after: Some(Duration::from_millis(100)), found_out: AtomicBool::new(false) });
-    let hash = fetcher(proxy.path(), cache.path(), &judge).go_mod(&module()).await.unwrap();
+    let hash = fetcher(proxy.path(), cache.path(), &judge).go_mod(&module(), 0).await.unwrap();
     assert_eq!(hash, DirHash::of_go_mod(b"module example.com/m\n"));
 }

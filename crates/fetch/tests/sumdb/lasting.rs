@@ -93,13 +93,39 @@ async fn nothing_of_another_history_is_kept_and_the_right_one_goes_on() {
         let error = client.latest().await.unwrap_err();
         assert!(error.detail.contains("server misbehavior detected"), "{error}");
         let after = machine.files();
-        let lost_or_new = after.iter().filter(|(name, data)| before.get(*name).is_none_or(|known| known != *data));
-        assert_eq!(lost_or_new.map(|(name, _)| name).collect::<Vec<_>>(), [""; 0]);
+        let names = |files: &std::collections::BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&after), names(&before), "nothing is lost, nothing is new");
+        assert!(after == before, "nothing is changed");
     }
     site.replace_log(honest.clone());
     site.fill(500);
     client.record(&module(1)).await.unwrap();
     assert_eq!(client.latest().await.unwrap(), site.log().signed(500).as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_keep_nothing_of_another_history() {
+    for _ in 0..20 {
+        let (site, machine) = (Site::with(300), Machine::new());
+        let client = Arc::new(lasting(&machine, &site));
+        client.record(&module(299)).await.unwrap();
+        let (honest, before) = (site.log(), machine.files());
+        site.replace_log(fork(&honest, 270));
+        site.fill(400);
+        let mut asked = tokio::task::JoinSet::new();
+        for number in 0..16 {
+            let client = Arc::clone(&client);
+            asked.spawn(async move { client.record(&module(number)).await.map_err(|error| error.kind) });
+        }
+        for outcome in asked.join_all().await {
+            assert_eq!(outcome.unwrap_err(), FailKind::Mismatch);
+        }
+        assert_eq!(machine.files(), before);
+        // Where a tile of the other history were left, this would find it.
+        site.replace_log(honest);
+        site.fill(400);
+        client.record(&module(1)).await.unwrap();
+    }
 }
 
 #[tokio::test]
