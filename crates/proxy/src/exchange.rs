@@ -16,7 +16,7 @@ pub trait Observer: Send + Sync {
     /// A request was read; it is over with [`Observer::ended`].
     fn began(&self, peer: &Peer);
     /// A request is over.
-    fn ended(&self, record: &Record);
+    fn ended(&self, record: Box<Record>);
 }
 
 /// What became of a request.
@@ -48,7 +48,8 @@ pub struct Record {
 pub(crate) struct Exchange {
     observer: Arc<dyn Observer>,
     began: Instant,
-    record: Record,
+    /// There until it is over.
+    record: Option<Box<Record>>,
 }
 
 impl Exchange {
@@ -66,31 +67,39 @@ impl Exchange {
             total: Duration::ZERO,
             complete: false,
         };
-        Exchange { observer, began: Instant::now(), record }
+        Exchange { observer, began: Instant::now(), record: Some(Box::new(record)) }
     }
 
     /// The head of the answer is ready.
     pub(crate) fn answered(&mut self, answer: &Answer) {
-        self.record.status = Some(answer.status);
-        self.record.note = answer.note.clone();
-        self.record.first = self.began.elapsed();
+        if let Some(record) = &mut self.record {
+            record.status = Some(answer.status);
+            record.note = answer.note.clone();
+            record.first = self.began.elapsed();
+        }
     }
 
     /// So many bytes more were given to the connection.
     pub(crate) fn sent(&mut self, bytes: usize) {
-        self.record.bytes += bytes as u64;
+        if let Some(record) = &mut self.record {
+            record.bytes += bytes as u64;
+        }
     }
 
     /// All was given to the connection.
     pub(crate) fn complete(&mut self) {
-        self.record.complete = true;
+        if let Some(record) = &mut self.record {
+            record.complete = true;
+        }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.record.total = self.began.elapsed();
-        self.observer.ended(&self.record);
+        if let Some(mut record) = self.record.take() {
+            record.total = self.began.elapsed();
+            self.observer.ended(record);
+        }
     }
 }
 
@@ -102,5 +111,5 @@ impl Observer for Unobserved {
     fn opened(&self, _peer: &Arc<Peer>) {}
     fn closed(&self, _peer: &Peer) {}
     fn began(&self, _peer: &Peer) {}
-    fn ended(&self, _record: &Record) {}
+    fn ended(&self, _record: Box<Record>) {}
 }

@@ -113,10 +113,10 @@ impl Note {
 }
 
 impl Request {
-    pub(super) fn of(record: &Record) -> Request {
+    pub(super) fn of(time: Timestamp, record: &Record) -> Request {
         let (peer, note) = (&record.peer, &record.note);
         Request {
-            time: Timestamp::now(),
+            time,
             kind: "request",
             connection: peer.connection,
             stream: record.stream,

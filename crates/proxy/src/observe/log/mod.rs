@@ -26,6 +26,8 @@ use crate::exchange::Record;
 const WAITING: usize = 8192;
 /// Bytes that are gathered for one write.
 const BATCH: usize = 64 << 10;
+/// How long lines are gathered for the next write. A thread that waits for each line has to be woken for each.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end waits for what is not written yet.
 const END: Duration = Duration::from_secs(2);
 
@@ -39,7 +41,9 @@ pub struct Log {
 }
 
 enum Message {
-    Line(Box<Line>),
+    /// A request that was over then. Its line is made on the thread that writes it.
+    Request(jiff::Timestamp, Box<Record>),
+    Note(Box<Note>),
     /// From here on in another form, to another place.
     Turn(LogFormat, Box<dyn Write + Send>),
 }
@@ -83,13 +87,13 @@ impl Log {
     }
 
     /// A request is over.
-    pub fn request(&self, record: &Record) {
-        self.send(Message::Line(Box::new(Line::Request(Request::of(record)))));
+    pub fn request(&self, record: Box<Record>) {
+        self.send(Message::Request(jiff::Timestamp::now(), record));
     }
 
     /// Something else.
     pub fn note(&self, note: Note) {
-        self.send(Message::Line(Box::new(Line::Note(note.at(jiff::Timestamp::now())))));
+        self.send(Message::Note(Box::new(note.at(jiff::Timestamp::now()))));
     }
 
     fn send(&self, message: Message) {
@@ -137,19 +141,21 @@ impl Writer {
             while let Some(message) = next {
                 self.take(message, &mut text);
                 if text.len() >= BATCH {
-                    break;
+                    self.write(&mut text);
                 }
                 next = receiver.try_recv().ok();
             }
             self.say_dropped(&mut text);
             self.write(&mut text);
+            thread::sleep(GATHER);
         }
         let _ = over.send(());
     }
 
     fn take(&mut self, message: Message, text: &mut String) {
         match message {
-            Message::Line(line) => line.write(self.format, text),
+            Message::Request(time, record) => Line::Request(Request::of(time, &record)).write(self.format, text),
+            Message::Note(note) => Line::Note(*note).write(self.format, text),
             Message::Turn(format, output) => {
                 self.write(text);
                 (self.format, self.output) = (format, output);

@@ -67,7 +67,7 @@ fn dropped() -> IntCounter {
 fn a_line_for_programs() {
     let output = Output::default();
     let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), 8);
-    log.request(&record());
+    log.request(Box::new(record()));
     log.note(Note::warning("network", "5 % out of order").of("https://goproxy.example.com").share(0.05));
     drop(log);
     let text = output.text();
@@ -94,10 +94,10 @@ fn every_line_is_what_the_schema_says() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let output = Output::default();
     let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), 64);
-    log.request(&record());
-    log.request(&Record { status: None, complete: false, note: answer::Note::default(), ..record() });
+    log.request(Box::new(record()));
+    log.request(Box::new(Record { status: None, complete: false, note: answer::Note::default(), ..record() }));
     let note = answer::Note { error: Some("no\n".to_owned()), user: Some("ci".to_owned()), ..answer::Note::default() };
-    log.request(&Record { status: Some(StatusCode::BAD_GATEWAY), note, ..record() });
+    log.request(Box::new(Record { status: Some(StatusCode::BAD_GATEWAY), note, ..record() }));
     log.note(Note::info("pool", "2 more connections"));
     drop(log);
     let text = output.text();
@@ -114,9 +114,9 @@ fn every_line_is_what_the_schema_says() {
 fn a_line_for_people() {
     let output = Output::default();
     let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped(), 8);
-    log.request(&record());
+    log.request(Box::new(record()));
     let note = answer::Note { error: Some("nothing\nhere".to_owned()), ..answer::Note::default() };
-    log.request(&Record { status: Some(StatusCode::NOT_FOUND), bytes: 0, note, ..record() });
+    log.request(Box::new(Record { status: Some(StatusCode::NOT_FOUND), bytes: 0, note, ..record() }));
     log.note(Note::info("pool", "3 more connections").of("https://goproxy.example.com"));
     drop(log);
     let text = output.text();
@@ -138,7 +138,7 @@ fn what_a_client_sends_cannot_write_lines_or_move_the_cursor() {
         let log = Log::to(Box::new(output.clone()), format, dropped(), 8);
         let evil = "/a\u{1b}[2J\r\n10.0.0.8 200\u{9b}31m\u{202e}x\u{7f}".to_owned() + &"y".repeat(10_000);
         let note = answer::Note { user: Some(evil.clone()), error: Some(evil.clone()), ..answer::Note::default() };
-        log.request(&Record { path: evil, note, ..record() });
+        log.request(Box::new(Record { path: evil, note, ..record() }));
         drop(log);
         let text = output.text();
         assert_eq!(text.lines().count(), 1, "{text:?}");
@@ -154,7 +154,7 @@ fn a_log_that_nobody_reads_holds_nothing_up_and_says_what_it_lost() {
     let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped.clone(), 4);
     let began = Instant::now();
     for _ in 0..1000 {
-        log.request(&record());
+        log.request(Box::new(record()));
     }
     assert!(began.elapsed() < Duration::from_secs(1));
     // What waits, and what the writer took along before it was held up.
@@ -173,16 +173,16 @@ fn a_file_is_opened_again_when_the_settings_are_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let (file, old) = (dir.path().join("log"), dir.path().join("log.1"));
     let log = Log::open(LogFormat::Text, Some(&file), dropped()).unwrap();
-    log.request(&record());
+    log.request(Box::new(record()));
     let began = Instant::now();
     while std::fs::read(&file).unwrap().is_empty() && began.elapsed() < Duration::from_secs(10) {
         thread::sleep(Duration::from_millis(2));
     }
     std::fs::rename(&file, &old).unwrap();
     log.turn_to(LogFormat::Json, Some(&file)).unwrap();
-    log.request(&record());
+    log.request(Box::new(record()));
     assert!(log.turn_to(LogFormat::Json, Some(&dir.path().join("no/such/folder"))).is_err());
-    log.request(&record());
+    log.request(Box::new(record()));
     drop(log);
     assert_eq!(std::fs::read_to_string(&old).unwrap().lines().count(), 1);
     let new = std::fs::read_to_string(&file).unwrap();
