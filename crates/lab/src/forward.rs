@@ -5,15 +5,17 @@
 //! all its connections.
 //!
 //! ```text
-//! accept ─► Silent? hold ─► read a request head ─► wait `delay` ─► EndlessHeaders? ─► credentials? 407 ─► Refuse?
-//!                                  ▲                                                                      │
-//!                                  │                                  ┌───────── CONNECT ◄────────────────┤
-//!                                  │                                  ▼                                   ▼
-//!                                  │                     tunnel, or intercept (TLS both sides)     GET http://…
-//!                                  └──────────────────────────── connection kept ─────────────────────────┘
+//! accept ─► TLS? ─► Silent? hold ─► read a request head ─► wait `delay` ─► EndlessHeaders? ─► credentials? 407 ─► Refuse?
+//!                                            ▲                                                                      │
+//!                                            │                                  ┌───────── CONNECT ◄────────────────┤
+//!                                            │                                  ▼                                   ▼
+//!                                            │                     tunnel, or intercept (TLS both sides)     GET http://…
+//!                                            └──────────────────────────── connection kept ─────────────────────────┘
 //! ```
 //!
-//! The proxy itself speaks HTTP/1.1 only, which is innocent: what runs inside a CONNECT tunnel is none of its affair.
+//! The proxy itself speaks HTTP/1.1 only, which is innocent: what runs inside a CONNECT tunnel is none of its affair. With
+//! [`ForwardConfig::tls`] it speaks it inside TLS, as a proxy whose URL begins with `https:`. [`ForwardMode::Socks5`] has a
+//! greeting and a request of its own in place of the heads, and then the same tunnel.
 
 mod answer;
 mod counts;
@@ -23,6 +25,7 @@ mod origin;
 mod plain;
 mod pump;
 mod serve;
+mod socks;
 pub(crate) mod thread;
 
 use std::collections::HashMap;
@@ -35,7 +38,10 @@ pub use counts::ForwardCounts;
 pub use intercept::Intercept;
 
 use counts::Counters;
+use rustls::ServerConfig;
 use thread::ServerThread;
+
+use crate::certs::{CertError, ClientAuth, Leaf, TlsVersions};
 
 /// What the proxy does with a request.
 #[derive(Clone)]
@@ -49,6 +55,9 @@ pub enum ForwardMode {
     Refuse(u16),
     /// Accepts connections and never answers.
     Silent,
+    /// Speaks SOCKS5 (RFC 1928), and asks for user and password (RFC 1929) where it was given credentials. Of the commands it
+    /// knows CONNECT.
+    Socks5,
     /// Answers 200 with headers that never end.
     EndlessHeaders {
         /// The time between two header lines; zero sends as fast as the client reads.
@@ -64,11 +73,13 @@ pub struct ForwardConfig {
     delay: Duration,
     cut: Option<Cut>,
     names: HashMap<String, SocketAddr>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 /// A running proxy. It ends when it is dropped.
 pub struct ForwardProxy {
     address: SocketAddr,
+    scheme: &'static str,
     counters: Arc<Counters>,
     _thread: ServerThread,
 }
@@ -77,10 +88,11 @@ impl ForwardConfig {
     /// A proxy that behaves as `mode` says, asks for no credentials, does not wait, and resolves names by the system.
     #[must_use]
     pub fn new(mode: ForwardMode) -> Self {
-        Self { mode, credentials: None, delay: Duration::ZERO, cut: None, names: HashMap::new() }
+        Self { mode, credentials: None, delay: Duration::ZERO, cut: None, names: HashMap::new(), tls: None }
     }
 
-    /// Answers 407 with `Proxy-Authenticate: Basic` to every request that does not carry these credentials.
+    /// Answers 407 with `Proxy-Authenticate: Basic` to every request that does not carry these credentials; with SOCKS5
+    /// refuses who does not give them.
     #[must_use]
     pub fn credentials(mut self, user: &str, password: &str) -> Self {
         self.credentials = Some((user.to_owned(), password.to_owned()));
@@ -92,6 +104,24 @@ impl ForwardConfig {
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
+    }
+
+    /// Speaks TLS with its clients, showing `leaf`, and leaves their ALPN unanswered. `leaf` has to be for the host of
+    /// [`ForwardProxy::url`], an IP address.
+    ///
+    /// # Errors
+    /// When rustls refuses the certificate.
+    pub fn tls(mut self, leaf: &Leaf) -> Result<Self, CertError> {
+        self.tls = Some(Arc::new(leaf.server_config(&[], TlsVersions::All, ClientAuth::None)?));
+        Ok(self)
+    }
+
+    fn scheme(&self) -> &'static str {
+        match (&self.mode, &self.tls) {
+            (ForwardMode::Socks5, _) => "socks5",
+            (_, Some(_)) => "https",
+            (_, None) => "http",
+        }
     }
 
     /// Closes a connection after `bytes` bytes from the origin have gone to the client (FIN, no TLS closure alert).
@@ -128,13 +158,13 @@ impl ForwardProxy {
     pub fn start(listener: TcpListener, config: ForwardConfig) -> io::Result<Self> {
         let address = listener.local_addr()?;
         listener.set_nonblocking(true)?;
-        let counters = Arc::new(Counters::default());
+        let (counters, scheme) = (Arc::new(Counters::default()), config.scheme());
         let shared = Arc::new(Shared::new(config, Arc::clone(&counters)));
         let thread = ServerThread::spawn("lab-forward", || {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             Ok(serve::serve(listener, shared))
         })?;
-        Ok(Self { address, counters, _thread: thread })
+        Ok(Self { address, scheme, counters, _thread: thread })
     }
 
     /// Where it listens.
@@ -143,10 +173,10 @@ impl ForwardProxy {
         self.address
     }
 
-    /// Its address as `HTTPS_PROXY` wants it: `http://127.0.0.1:3128`.
+    /// Its address as `HTTPS_PROXY` wants it: `http://127.0.0.1:3128`, with `https` or `socks5` where it speaks that.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// What has happened so far.

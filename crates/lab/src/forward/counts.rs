@@ -11,11 +11,12 @@ const MAX_REMEMBERED: usize = 256;
 pub struct ForwardCounts {
     /// Connections accepted.
     pub connections: u64,
-    /// CONNECT requests received, whatever became of them.
+    /// CONNECT requests received, of HTTP or of SOCKS5, whatever became of them.
     pub connects: u64,
     /// Requests for `http://` URLs received, whatever became of them.
     pub plain_requests: u64,
-    /// Statuses answered: the proxy's own, and those of origins for `http://` URLs (1xx not counted).
+    /// Statuses answered: the proxy's own, and those of origins for `http://` URLs (1xx not counted). A SOCKS5 proxy's are
+    /// the reply codes of RFC 1928 section 6.
     pub statuses: BTreeMap<u16, u64>,
     /// Targets asked for (`host:port`), the first 256 different ones.
     pub targets: BTreeMap<String, u64>,

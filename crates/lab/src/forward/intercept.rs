@@ -11,7 +11,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, client};
@@ -22,7 +22,7 @@ use super::{Shared, answer};
 use crate::certs::leaf::{protocols, provider};
 use crate::certs::{Authority, CertError, ClientAuth, Leaf, LeafSpec, TlsVersions};
 
-/// For each of the two handshakes.
+/// For each handshake.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// Certificates kept, at most; the names come from clients.
@@ -94,8 +94,8 @@ impl Minted {
 }
 
 /// Serves one tunnel. `host` is what the client asked to be connected to; its SNI goes before.
-pub(super) async fn run(
-    client: BufReader<TcpStream>,
+pub(super) async fn run<C: AsyncRead + AsyncWrite + Unpin>(
+    client: BufReader<C>,
     origin: TcpStream,
     host: &str,
     how: &Intercept,
@@ -145,7 +145,7 @@ async fn open_origin(
     limited("the origin", TlsConnector::from(Arc::new(config)).connect(name, origin)).await
 }
 
-async fn limited<T>(whom: &str, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+pub(super) async fn limited<T>(whom: &str, handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match timeout(HANDSHAKE, handshake).await {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(io::Error::new(error.kind(), format!("TLS with {whom}: {error}"))),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::head::{Head, invalid};
@@ -42,8 +42,8 @@ impl<'a> PlainRequest<'a> {
 }
 
 /// Forwards one request and its response. Returns whether the client's connection can be used again.
-pub(super) async fn forward(
-    client: &mut BufReader<TcpStream>,
+pub(super) async fn forward<C: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut BufReader<C>,
     head: &Head,
     request: &PlainRequest<'_>,
     kept: &mut Kept,
@@ -93,8 +93,8 @@ pub(super) async fn forward(
 }
 
 /// Reads the final response, and forwards the interim ones before it.
-async fn response(
-    client: &mut BufReader<TcpStream>,
+async fn response<C: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut BufReader<C>,
     origin: &mut BufReader<TcpStream>,
     down: &mut Down<'_>,
 ) -> io::Result<(Head, u16)> {

@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use tokio::io::{AsyncReadExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use super::head::{Body, Head, invalid};
 use super::origin::{Target, connect};
 use super::plain::{self, PlainRequest};
 use super::pump::{self, Down};
-use super::{ForwardMode, Shared, answer, intercept};
+use super::{ForwardMode, Shared, answer, intercept, socks};
 
 /// Connections at a time, at most; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 1024;
 
 /// How long a client may take to send a request, from the connection's begin or the last answer.
-const IDLE: Duration = Duration::from_secs(120);
+pub(super) const IDLE: Duration = Duration::from_secs(120);
 
 /// Accepts and serves connections for ever.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -46,9 +47,25 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut down = Down::new(&client, shared)?;
-    let mut client = BufReader::new(client);
-    if matches!(shared.config.mode, ForwardMode::Silent) {
-        return swallow(&mut client).await;
+    match &shared.config.tls {
+        Some(tls) => {
+            let accept = TlsAcceptor::from(Arc::clone(tls)).accept(client);
+            let client = intercept::limited("the client of the proxy", accept).await?;
+            requests(BufReader::new(client), &mut down, shared).await
+        }
+        None => requests(BufReader::new(client), &mut down, shared).await,
+    }
+}
+
+async fn requests<C: AsyncRead + AsyncWrite + Unpin>(
+    mut client: BufReader<C>,
+    down: &mut Down<'_>,
+    shared: &Shared,
+) -> io::Result<()> {
+    match shared.config.mode {
+        ForwardMode::Silent => return swallow(&mut client).await,
+        ForwardMode::Socks5 => return socks::serve(client, down, shared).await,
+        _ => {}
     }
     let mut kept = None;
     loop {
@@ -83,9 +100,9 @@ async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
             }
         }
         match request {
-            Request::Connect(target) => return tunnel(client, &target, &mut down, shared).await,
+            Request::Connect(target) => return tunnel(client, &target, down, shared).await,
             Request::Plain(request) => {
-                if !plain::forward(&mut client, &head, &request, &mut kept, &mut down, shared).await? {
+                if !plain::forward(&mut client, &head, &request, &mut kept, down, shared).await? {
                     return Ok(());
                 }
             }
@@ -93,8 +110,8 @@ async fn connection(client: TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
-async fn tunnel(
-    mut client: BufReader<TcpStream>,
+async fn tunnel<C: AsyncRead + AsyncWrite + Unpin>(
+    mut client: BufReader<C>,
     target: &Target,
     down: &mut Down<'_>,
     shared: &Shared,
@@ -172,7 +189,7 @@ impl<'a> Request<'a> {
     }
 }
 
-async fn swallow(client: &mut BufReader<TcpStream>) -> io::Result<()> {
+async fn swallow<C: AsyncRead + Unpin>(client: &mut C) -> io::Result<()> {
     let mut buffer = [0; 4096];
     while client.read(&mut buffer).await? > 0 {}
     Ok(())
