@@ -12,6 +12,7 @@ use goferry_module::ModulePath;
 use goferry_module::pattern::match_prefix_patterns;
 use http::header::{AGE, ALLOW, HeaderName, SERVER, VIA};
 use http::{HeaderValue, Method, StatusCode};
+use quick_cache::sync::Cache as Recent;
 
 use crate::ahead::FetchAhead;
 use crate::answer::{Answer, Request};
@@ -30,6 +31,9 @@ use crate::warm::Warm;
 /// With `true` a client asks for what is here already, and for nothing to be fetched for it, as of other module proxies.
 const NO_FETCH: HeaderName = HeaderName::from_static("disable-module-fetch");
 const VERSION: HeaderValue = HeaderValue::from_static(concat!("goferry/", env!("CARGO_PKG_VERSION")));
+/// Paths that are remembered with what they ask for, and the longest of them, in bytes.
+const KNOWN: usize = 8192;
+const KNOWN_LENGTH: usize = 256;
 /// How long clients may keep what may change.
 const SHORT: &str = "public, max-age=60";
 
@@ -46,6 +50,8 @@ pub struct Proxy {
     upstream: Arc<Upstream>,
     modules: Arc<Modules>,
     ahead: Arc<FetchAhead>,
+    /// Paths that were read, and what they ask for.
+    known: Recent<String, Arc<Route>>,
     warm: Arc<Warm>,
     names: Arc<Names>,
     sumdb: SumDb,
@@ -55,7 +61,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Sets a proxy up; nothing is asked of anyone yet. Must be called within a tokio runtime.
+    /// Sets a proxy up. It connects to its upstream; nothing is asked of anyone yet. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// For settings that cannot be used, and a store that cannot be opened.
@@ -101,6 +107,7 @@ impl Proxy {
             upstream,
             modules,
             ahead,
+            known: Recent::new(KNOWN),
             warm,
             names,
             sumdb,
@@ -176,12 +183,12 @@ impl Proxy {
                 return Answer::text(StatusCode::NOT_FOUND, text);
             }
         };
-        let route = match Route::parse(path) {
+        let route = match self.route(path) {
             Ok(route) => route,
             Err(RouteError::Malformed(text)) => return Answer::text(StatusCode::BAD_REQUEST, text),
             Err(RouteError::Unknown(text)) => return Answer::text(StatusCode::NOT_FOUND, text),
         };
-        let allowed = if route == Route::Warm { "POST" } else { "GET, HEAD" };
+        let allowed = if *route == Route::Warm { "POST" } else { "GET, HEAD" };
         if !allowed.split(", ").any(|method| method == request.method.as_str()) {
             let text = format!("{} is not allowed here, but {allowed}", request.method);
             return Answer::text(StatusCode::METHOD_NOT_ALLOWED, text).with(ALLOW, HeaderValue::from_static(allowed));
@@ -199,6 +206,18 @@ impl Proxy {
         answer
     }
 
+    /// What a path asks for. Reading it costs as much as all else that is done for a small file that is stored.
+    fn route(&self, path: &str) -> Result<Arc<Route>, RouteError> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(known);
+        }
+        let route = Arc::new(Route::parse(path)?);
+        if path.len() <= KNOWN_LENGTH {
+            self.known.insert(path.to_owned(), Arc::clone(&route));
+        }
+        Ok(route)
+    }
+
     /// What a rule forbids.
     fn refused(&self, route: &Route) -> Option<Answer> {
         let path = route.module()?;
@@ -208,22 +227,25 @@ impl Proxy {
         }
         let rule = self.config.rules.iter().find(|rule| match_prefix_patterns(&rule.pattern, path.as_str()))?;
         match &rule.action {
-            Action::Block(message) => Some(Answer::error(StatusCode::FORBIDDEN, format!("{path}: {message}"))),
+            Action::Block(message) => {
+                let text = format!("a rule of goferry blocks {path}: {message}");
+                Some(Answer::error(StatusCode::FORBIDDEN, text))
+            }
             _ => None,
         }
     }
 
-    async fn routes(&self, route: &Route, request: &Request, user: Option<&str>) -> Answer {
+    async fn routes(&self, route: &Arc<Route>, request: &Request, user: Option<&str>) -> Answer {
         let client = user.unwrap_or(&request.peer.address);
         let told = |waiting| {
             if request.method == Method::GET && may_fetch(request) {
                 self.ahead.asked(client, route, waiting);
             }
         };
-        if !matches!(route, Route::File(..)) {
+        if !matches!(**route, Route::File(..)) {
             told(true);
         }
-        match route {
+        match &**route {
             Route::File(module, kind) => {
                 let mut file = pin!(self.modules.file(module, *kind, may_fetch(request)));
                 // What is asked for is on its way before what is fetched ahead.
@@ -245,17 +267,18 @@ impl Proxy {
                     Err(error) => Answer::failed(&error),
                 }
             }
-            Route::List(path) => self.name(path, &Changing::List, "text/plain; charset=utf-8", request).await,
-            Route::Latest(path) => self.name(path, &Changing::Latest, "application/json", request).await,
+            // What is seldom asked for must not make the answer to every request larger: it is moved about.
+            Route::List(path) => Box::pin(self.name(path, &Changing::List, "text/plain; charset=utf-8", request)).await,
+            Route::Latest(path) => Box::pin(self.name(path, &Changing::Latest, "application/json", request)).await,
             Route::Query(path, query) => {
-                self.name(path, &Changing::Query(query.clone()), "application/json", request).await
+                Box::pin(self.name(path, &Changing::Query(query.clone()), "application/json", request)).await
             }
-            Route::SumDb(name, what) => self.sumdb.answer(name, what, request, may_fetch(request)).await,
+            Route::SumDb(name, what) => Box::pin(self.sumdb.answer(name, what, request, may_fetch(request))).await,
             Route::Health => Answer::text(StatusCode::OK, "ok"),
             Route::Home => {
                 Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))
             }
-            Route::Ready => self.operator.ready().await,
+            Route::Ready => Box::pin(self.operator.ready()).await,
             Route::Metrics => self.operator.metrics(),
             Route::Connections => self.operator.connections(),
             Route::Warm => self.warm.answer(request).await,

@@ -1,11 +1,13 @@
 //! The sessions of all clients, bounded.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use goferry_module::{FileKind, ModulePath, ModuleVersion};
+use goferry_module::{FileKind, ModuleVersion};
 
 use super::session::{Event, Session, ToFetch};
+use crate::route::Route;
 
 /// A client that asks for nothing so long is forgotten.
 const IDLE: Duration = Duration::from_secs(60);
@@ -25,25 +27,6 @@ pub(super) struct Clients {
     entries: usize,
 }
 
-/// What a client asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
-    /// Which versions there are.
-    Look(ModulePath),
-    /// A file.
-    File(ModuleVersion, FileKind),
-}
-
-impl Asked {
-    /// The same for a session.
-    pub(super) fn event(&self) -> Event<'_> {
-        match self {
-            Asked::Look(path) => Event::Look(path),
-            Asked::File(module, kind) => Event::Ask(module, *kind),
-        }
-    }
-}
-
 /// What follows from what a client was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Then {
@@ -59,7 +42,7 @@ struct Client {
     session: Session,
     /// What its session has not heard of, because the store had everything: then there is nothing to fetch, and no
     /// `.mod` need be read. When something is missing the session hears of all, in the order in which it was asked for.
-    unheard: VecDeque<Asked>,
+    unheard: VecDeque<Arc<Route>>,
     /// Whether it is hearing of it now.
     replaying: bool,
     /// How many answers more may come from the store before it is taken to have everything.
@@ -86,19 +69,25 @@ impl Client {
 impl Clients {
     /// A client asks for something, which the store has, or else is `missing`. Gives what to fetch, and whether its
     /// session is to be told what it did not hear of: see [`Clients::unheard`].
-    pub(super) fn asked(&mut self, name: &str, now: Instant, asked: Asked, missing: bool) -> (Vec<ToFetch>, bool) {
+    pub(super) fn asked(
+        &mut self,
+        name: &str,
+        now: Instant,
+        route: &Arc<Route>,
+        missing: bool,
+    ) -> (Vec<ToFetch>, bool) {
         self.change(name, now, |client| {
             if missing {
                 client.missing = WARM;
             }
             if client.missing > 0 && !client.replaying && client.unheard.is_empty() {
-                return (client.session.tell(asked.event()), false);
+                return (Event::of(route).map(|event| client.session.tell(event)).unwrap_or_default(), false);
             }
             if client.unheard.len() >= UNHEARD {
                 client.unheard.clear();
                 client.session = Session::default();
             }
-            client.unheard.push_back(asked);
+            client.unheard.push_back(Arc::clone(route));
             (Vec::new(), client.replay())
         })
     }
@@ -109,7 +98,7 @@ impl Clients {
             client.missing = if had { client.missing.saturating_sub(1) } else { WARM };
             let replay = client.replay();
             let heard = |module: &ModuleVersion| {
-                let of = |asked: &Asked| matches!(asked, Asked::File(of, FileKind::Mod) if of == module);
+                let of = |route: &Arc<Route>| matches!(&**route, Route::File(of, FileKind::Mod) if of == module);
                 client.missing > 0 && !client.unheard.iter().any(of)
             };
             Then { replay, tell: go_mod.is_some_and(heard) }
@@ -117,7 +106,7 @@ impl Clients {
     }
 
     /// The next request that a client's session has not heard of. At the end it hears of requests as they are made.
-    pub(super) fn unheard(&mut self, name: &str, now: Instant) -> Option<Asked> {
+    pub(super) fn unheard(&mut self, name: &str, now: Instant) -> Option<Arc<Route>> {
         self.change(name, now, |client| {
             let next = client.unheard.pop_front();
             client.replaying = next.is_some();
@@ -225,27 +214,28 @@ mod tests {
     fn what_the_store_has_is_heard_of_when_something_is_missing() {
         let mut clients = Clients::default();
         let now = Instant::now();
-        let asked = |number| Asked::File(module(number), FileKind::Mod);
+        let asked = |number| Arc::new(Route::File(module(number), FileKind::Mod));
+        let look = Arc::new(Route::List(module(9).path().clone()));
         let nothing = Then { replay: false, tell: false };
         for number in [1, 2] {
-            assert_eq!(clients.asked("a", now, asked(number), false), (Vec::new(), false));
+            assert_eq!(clients.asked("a", now, &asked(number), false), (Vec::new(), false));
             assert_eq!(clients.given("a", now, Some(&module(number)), true), nothing);
         }
-        clients.asked("a", now, asked(3), false);
-        clients.asked("a", now, Asked::Look(module(9).path().clone()), false);
+        clients.asked("a", now, &asked(3), false);
+        clients.asked("a", now, &look, false);
         let then = clients.given("a", now, Some(&module(3)), false);
         assert_eq!(then, Then { replay: true, tell: false }, "it is among what was not heard of");
         assert_eq!(clients.unheard("a", now), Some(asked(1)));
         // What is asked for meanwhile waits its turn.
-        clients.asked("a", now, asked(4), false);
+        clients.asked("a", now, &asked(4), false);
         assert_eq!(clients.given("a", now, Some(&module(4)), false), nothing);
         assert_eq!(clients.given("a", now, Some(&module(1)), false), Then { replay: false, tell: true }, "heard of");
         assert_eq!(clients.unheard("a", now), Some(asked(2)));
         assert_eq!(clients.unheard("a", now), Some(asked(3)));
-        assert_eq!(clients.unheard("a", now), Some(Asked::Look(module(9).path().clone())));
+        assert_eq!(clients.unheard("a", now), Some(look));
         assert_eq!(clients.unheard("a", now), Some(asked(4)));
         assert_eq!(clients.unheard("a", now), None);
-        clients.asked("a", now, asked(5), false);
+        clients.asked("a", now, &asked(5), false);
         assert_eq!(
             clients.given("a", now, Some(&module(5)), true),
             Then { replay: false, tell: true },
@@ -254,10 +244,10 @@ mod tests {
         for _ in 0..WARM {
             clients.given("a", now, None, true);
         }
-        clients.asked("a", now, asked(6), false);
+        clients.asked("a", now, &asked(6), false);
         assert_eq!(clients.given("a", now, Some(&module(6)), true), nothing);
-        assert_eq!(clients.asked("a", now, asked(7), true), (Vec::new(), true), "not there: now");
-        clients.asked("b", now, asked(8), true);
+        assert_eq!(clients.asked("a", now, &asked(7), true), (Vec::new(), true), "not there: now");
+        clients.asked("b", now, &asked(8), true);
         assert!(clients.by_name["b"].unheard.is_empty(), "there was nothing that it had not heard of");
     }
 
@@ -266,7 +256,7 @@ mod tests {
         let mut clients = Clients::default();
         let now = Instant::now();
         for number in 0..=UNHEARD {
-            clients.asked("a", now, Asked::File(module(number), FileKind::Zip), false);
+            clients.asked("a", now, &Arc::new(Route::File(module(number), FileKind::Zip)), false);
         }
         assert_eq!((clients.entries, clients.by_name["a"].unheard.len()), (1, 1));
     }

@@ -25,7 +25,7 @@ use quick_cache::sync::Cache as Recent;
 pub use self::requires::Requires;
 pub use self::session::{Event, Session, ToFetch};
 
-use self::clients::{Asked, Clients};
+use self::clients::Clients;
 use crate::answer::{Cache, EntityContent};
 use crate::config::{Action, ProxyConfig, Rule, SourceMode};
 use crate::modules::{Modules, Served};
@@ -62,19 +62,15 @@ impl FetchAhead {
     }
 
     /// A client asks for something; `waiting` where it is not answered yet.
-    pub fn asked(self: &Arc<Self>, client: &str, route: &Route, waiting: bool) {
-        if !self.on {
+    pub fn asked(self: &Arc<Self>, client: &str, route: &Arc<Route>, waiting: bool) {
+        if !self.on || Event::of(route).is_none() {
             return;
         }
-        let (asked, missing) = match route {
-            Route::File(module, kind) => {
-                let missing = waiting && !self.modules.store().cache().file(module, *kind).exists();
-                (Asked::File(module.clone(), *kind), missing)
-            }
-            Route::List(path) | Route::Latest(path) => (Asked::Look(path.clone()), false),
-            _ => return,
+        let missing = match &**route {
+            Route::File(module, kind) => waiting && !self.modules.store().cache().file(module, *kind).exists(),
+            _ => false,
         };
-        let (fetch, replay) = self.clients().asked(client, Instant::now(), asked, missing);
+        let (fetch, replay) = self.clients().asked(client, Instant::now(), route, missing);
         self.fetch(client, fetch);
         if replay {
             self.start_replay(client);
@@ -108,10 +104,12 @@ impl FetchAhead {
     async fn replay(self: &Arc<Self>, client: &str) {
         loop {
             let next = self.clients().unheard(client, Instant::now());
-            let Some(asked) = next else { return };
-            self.tell(client, asked.event());
+            let Some(route) = next else { return };
+            if let Some(event) = Event::of(&route) {
+                self.tell(client, event);
+            }
             // What is not there yet is told of when it is given.
-            if let Asked::File(module, FileKind::Mod) = &asked
+            if let Route::File(module, FileKind::Mod) = &*route
                 && let Some(requires) = self.read(module).await
             {
                 self.tell(client, Event::Given(module, &requires));

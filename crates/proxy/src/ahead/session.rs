@@ -8,6 +8,7 @@ use super::graph::{Graph, Next};
 use super::infos::Infos;
 use super::requires::Requires;
 use super::zips::Zips;
+use crate::route::Route;
 
 /// A client that asked for more than this is forgotten and met anew.
 const ENTRIES: usize = 32_768;
@@ -25,6 +26,18 @@ pub enum Event<'a> {
     Followed(&'a ModuleVersion, &'a Requires),
     /// A `.mod` that was to be followed could not be had.
     Failed(&'a ModuleVersion),
+}
+
+impl Event<'_> {
+    /// What asking for `route` is; `None` for what says nothing about files to come.
+    #[must_use]
+    pub fn of(route: &Route) -> Option<Event<'_>> {
+        match route {
+            Route::File(module, kind) => Some(Event::Ask(module, *kind)),
+            Route::List(path) | Route::Latest(path) => Some(Event::Look(path)),
+            _ => None,
+        }
+    }
 }
 
 /// A file that the client will ask for.

@@ -165,7 +165,7 @@ impl Origin {
 }
 
 fn decided_told(decided: &Decided, age: Duration) -> Told {
-    Told { seconds_ago: seconds(age.saturating_sub(decided.at)), text: harmless(&decided.text, MAX_TEXT) }
+    Told { seconds_ago: seconds(age.saturating_sub(decided.at)), text: harmless(&decided.text, MAX_TEXT).into_owned() }
 }
 
 fn connection(snapshot: &Snapshot, streams_in_flight: u64) -> Connection {
@@ -189,7 +189,7 @@ fn connection(snapshot: &Snapshot, streams_in_flight: u64) -> Connection {
         resets: snapshot.resets,
         retries: snapshot.retries,
         goaway: snapshot.goaway,
-        closed: snapshot.closed.as_deref().map(|why| harmless(why, MAX_TEXT)),
+        closed: snapshot.closed.as_deref().map(|why| harmless(why, MAX_TEXT).into_owned()),
         events: events.collect(),
     }
 }
@@ -212,7 +212,7 @@ fn event(event: &Event) -> String {
         Event::Draining { why } => format!("takes no more requests: {why}"),
         Event::Closed { why } => format!("closed: {why}"),
     };
-    harmless(&text, MAX_TEXT)
+    harmless(&text, MAX_TEXT).into_owned()
 }
 
 fn millis(seconds: f64) -> String {
@@ -224,7 +224,7 @@ impl Connections {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let clean = |value: &str| harmless(value, MAX_TEXT);
+        let clean = |value: &str| harmless(value, MAX_TEXT).into_owned();
         let _ = writeln!(
             text,
             "goferry {}, up {}, {} requests healed, {} files being fetched",
@@ -257,7 +257,7 @@ impl Connections {
 
 impl Origin {
     fn text(&self, text: &mut String) {
-        let clean = |value: &str| harmless(value, MAX_TEXT);
+        let clean = |value: &str| harmless(value, MAX_TEXT).into_owned();
         let protocol = if self.protocol.is_empty() { "no connection yet" } else { &self.protocol };
         let _ = writeln!(text, "\n{}  {}", clean(&self.origin), clean(protocol));
         let _ = writeln!(
@@ -299,7 +299,7 @@ impl Origin {
 
 impl Connection {
     fn text(&self, text: &mut String) {
-        let address = self.address.as_deref().map_or("?".to_owned(), |address| harmless(address, MAX_TEXT));
+        let address = self.address.as_deref().map_or("?".into(), |address| harmless(address, MAX_TEXT));
         let round_trip = self.round_trip_seconds.map_or("?".to_owned(), millis);
         let _ = writeln!(
             text,

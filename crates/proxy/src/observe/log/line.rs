@@ -1,5 +1,6 @@
 //! A line of the log: for programs (`goferry.access-log/1`) and for people.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -17,14 +18,14 @@ const MAX_TEXT: usize = 1024;
 
 /// A line.
 #[derive(Debug)]
-pub(super) enum Line {
-    Request(Request),
+pub(super) enum Line<'a> {
+    Request(Request<'a>),
     Note(Note),
 }
 
 /// A request. The names are those of the schema.
 #[derive(Debug, Serialize)]
-pub(super) struct Request {
+pub(super) struct Request<'a> {
     #[serde(serialize_with = "time")]
     time: Timestamp,
     kind: &'static str,
@@ -32,10 +33,10 @@ pub(super) struct Request {
     stream: u64,
     protocol: &'static str,
     tls: bool,
-    client: String,
-    user: Option<String>,
-    method: String,
-    path: String,
+    client: Cow<'a, str>,
+    user: Option<Cow<'a, str>>,
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
     route: &'static str,
     status: Option<u16>,
     bytes: u64,
@@ -45,7 +46,7 @@ pub(super) struct Request {
     seconds: f64,
     healed: bool,
     complete: bool,
-    error: Option<String>,
+    error: Option<Cow<'a, str>>,
 }
 
 /// How much a note matters.
@@ -82,7 +83,7 @@ impl Note {
             about,
             whom: None,
             share: None,
-            text: harmless(&text.into(), MAX_TEXT),
+            text: harmless(&text.into(), MAX_TEXT).into_owned(),
         }
     }
 
@@ -95,7 +96,7 @@ impl Note {
     /// Which origin or client.
     #[must_use]
     pub fn of(mut self, whom: &str) -> Note {
-        self.whom = Some(harmless(whom, MAX_TEXT));
+        self.whom = Some(harmless(whom, MAX_TEXT).into_owned());
         self
     }
 
@@ -112,8 +113,8 @@ impl Note {
     }
 }
 
-impl Request {
-    pub(super) fn of(time: Timestamp, record: &Record) -> Request {
+impl<'a> Request<'a> {
+    pub(super) fn of(time: Timestamp, record: &'a Record) -> Request<'a> {
         let (peer, note) = (&record.peer, &record.note);
         Request {
             time,
@@ -140,7 +141,7 @@ impl Request {
     }
 }
 
-impl Line {
+impl Line<'_> {
     /// Adds the line and its line feed to `text`.
     pub(super) fn write(&self, format: LogFormat, text: &mut String) {
         match (format, self) {
@@ -163,7 +164,7 @@ fn json(line: &impl Serialize) -> String {
 
 /// `09:14:03Z 10.0.0.7 200 miss   12.3 kB 0.043 s GET /example.com/a/@v/v1.0.0.zip`, and what was special about it.
 fn for_people(request: &Request, text: &mut String) {
-    let status = request.status.map_or("---".to_owned(), |status| status.to_string());
+    let status = request.status.map_or(Cow::Borrowed("---"), |status| Cow::Owned(status.to_string()));
     let _ = write!(
         text,
         "{} {} {status} {:<6} {:>8} {:>7.3} s {} {}",
@@ -201,8 +202,10 @@ fn size(bytes: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-fn clock(time: Timestamp) -> String {
-    time.strftime("%H:%M:%SZ").to_string()
+/// The time of day, in UTC.
+fn clock(time: Timestamp) -> impl std::fmt::Display {
+    let second = time.as_second().rem_euclid(24 * 3600);
+    std::fmt::from_fn(move |f| write!(f, "{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60))
 }
 
 fn time<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -215,7 +218,10 @@ pub(in crate::observe) fn seconds(time: Duration) -> f64 {
 }
 
 /// A text that a client or an upstream chose: on one line, without what a terminal acts upon or shows in another order.
-pub(in crate::observe) fn harmless(text: &str, most: usize) -> String {
+pub(in crate::observe) fn harmless(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let bad = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -234,5 +240,5 @@ pub(in crate::observe) fn harmless(text: &str, most: usize) -> String {
     if count == most && chars.next().is_some() {
         all.push('…');
     }
-    all
+    Cow::Owned(all)
 }
