@@ -208,8 +208,10 @@ impl SumDbClient {
 
     /// Begins anew where something failed. Tiles of a log that was then found to be another one must not stay.
     fn renew_after(&self, old: &Arc<Log>, error: Option<&FetchError>) {
-        if self.lasting && error.is_some_and(|error| error.kind == FailKind::Mismatch) {
-            old.tiles.unsave();
+        match error {
+            None => old.tiles.settle(old.timeline.latest()),
+            Some(error) if self.lasting && error.kind == FailKind::Mismatch => old.tiles.unsave(),
+            Some(_) => {}
         }
         self.renew(old, error.is_some());
     }

@@ -9,6 +9,8 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use goferry_module::sumdb::note;
@@ -53,9 +55,21 @@ impl Disk {
     /// Caches a verified file. Where that fails, it will be fetched again some day, as by the go command.
     pub(super) async fn write_cache(&self, path: &str, data: Bytes) {
         let file = self.cached(path);
+        blocking(move || cache(&file, &data)).await;
+    }
+
+    /// The same, unless it came into doubt before the file was there; it does not stay then, though nobody waits for
+    /// this any more.
+    pub(super) async fn write_cache_unless(&self, doubtful: &Arc<AtomicBool>, path: &str, data: Bytes) {
+        let (file, doubtful) = (self.cached(path), Arc::clone(doubtful));
         blocking(move || {
-            if let Err(error) = write_renamed(&file, &data) {
-                tracing::debug!(file = %file.display(), %error, "could not cache");
+            if doubtful.load(Ordering::SeqCst) {
+                return;
+            }
+            cache(&file, &data);
+            // Whoever came to doubt it meanwhile may have looked for the file too early.
+            if doubtful.load(Ordering::SeqCst) {
+                let _ = fs::remove_file(&file);
             }
         })
         .await;
@@ -89,6 +103,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(error) => panic!("the runtime is shutting down: {error}"),
         },
+    }
+}
+
+fn cache(file: &Path, data: &[u8]) {
+    if let Err(error) = write_renamed(file, data) {
+        tracing::debug!(file = %file.display(), %error, "could not cache");
     }
 }
 

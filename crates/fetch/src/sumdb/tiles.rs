@@ -2,7 +2,8 @@
 //! `SaveTiles`).
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use goferry_module::sumdb::plan::PlanError;
@@ -26,8 +27,10 @@ pub(super) struct Tiles {
     flights: Memo<Tile, Result<Data, FetchError>>,
     /// Those that need not be written: they are on disk, or will be.
     saved: Mutex<HashSet<Tile>>,
-    /// Those that were written.
-    written: Mutex<Vec<Tile>>,
+    /// Those that were written, with the log that they were verified against, which may yet turn out to be another one.
+    written: Mutex<Vec<(TreeHead, Tile)>>,
+    /// It did: what is still being written must not stay either.
+    doubtful: Arc<AtomicBool>,
 }
 
 /// What a tile is said to hold.
@@ -45,7 +48,8 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        Self { disk, remote, flights: Memo::default(), saved: Mutex::default(), written: Mutex::default() }
+        let (saved, written, doubtful) = (Mutex::default(), Mutex::default(), Arc::default());
+        Self { disk, remote, flights: Memo::default(), saved, written, doubtful }
     }
 
     /// The hashes that were planned for, from tiles that are verified and kept.
@@ -53,7 +57,7 @@ impl Tiles {
         let data = all(plan.tiles().iter().map(|tile| self.read(*tile))).await;
         let data = data.into_iter().collect::<Result<Vec<_>, _>>()?;
         let hashes = plan.verify(&data).map_err(|error| self.refuse(&error, &data))?;
-        self.save(plan.tiles(), &data).await;
+        self.save(plan.tree(), plan.tiles(), &data).await;
         Ok(hashes)
     }
 
@@ -111,10 +115,16 @@ impl Tiles {
         (bytes.len() == complete.size()).then(|| beginning(&bytes, tile))
     }
 
-    /// Removes all tiles that were written to the disk: they may be of a log that is not the right one.
+    /// The log at `tree` is the right one: its tiles may stay.
+    pub(super) fn settle(&self, tree: TreeHead) {
+        self.written().retain(|(of, _)| *of != tree);
+    }
+
+    /// Removes the tiles on disk that were never settled, and writes none from now on: they may be of a log that is not
+    /// the right one. Another one of these begins anew.
     pub(super) fn unsave(&self) {
-        let written = std::mem::take(&mut *self.written.lock().unwrap_or_else(PoisonError::into_inner));
-        for tile in written {
+        self.doubtful.store(true, Ordering::SeqCst);
+        for (_, tile) in std::mem::take(&mut *self.written()) {
             let _ = std::fs::remove_file(self.disk.cached(&format!("/{tile}")));
         }
     }
@@ -156,13 +166,17 @@ impl Tiles {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner).insert(tile)
     }
 
-    async fn save(&self, tiles: &[Tile], data: &[Data]) {
+    async fn save(&self, tree: TreeHead, tiles: &[Tile], data: &[Data]) {
         let new: Vec<_> = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile)).collect();
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).extend(new.iter().map(|(tile, _)| **tile));
-        all(new
-            .into_iter()
-            .map(async |(tile, data)| self.disk.write_cache(&format!("/{tile}"), data.bytes.clone()).await))
+        self.written().extend(new.iter().map(|(tile, _)| (tree, **tile)));
+        all(new.into_iter().map(async |(tile, data)| {
+            self.disk.write_cache_unless(&self.doubtful, &format!("/{tile}"), data.bytes.clone()).await;
+        }))
         .await;
+    }
+
+    fn written(&self) -> MutexGuard<'_, Vec<(TreeHead, Tile)>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refuse(&self, error: &PlanError, data: &[Data]) -> FetchError {
@@ -191,4 +205,64 @@ impl Tiles {
 fn beginning(complete: &Bytes, tile: Tile) -> Bytes {
     let widest = tile.complete().width() as usize;
     complete.slice(..complete.len().min(tile.complete().size()) / widest * tile.width() as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use goferry_module::sumdb::Database;
+    use goferry_module::{ProxyList, ProxyUrl};
+
+    use super::*;
+    use crate::web::{BoxFuture, Web};
+
+    struct NoWeb;
+
+    impl Web for NoWeb {
+        fn get<'a>(&'a self, _: &'a ProxyUrl, rest: &'a str, _: usize) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+            Box::pin(async move { Err(FetchError::invalid(rest.to_owned())) })
+        }
+    }
+
+    fn tiles(dir: &Path) -> Tiles {
+        let name = "sum.example.com".to_owned();
+        let db = Database { name, key: String::new(), public_key: [0; 32], url: None };
+        let remote = Remote::new(&db, ProxyList::parse("off").unwrap(), Arc::new(NoWeb));
+        Tiles::new(Arc::new(Disk::new(&db.name, dir, dir)), Arc::new(remote))
+    }
+
+    async fn save(tiles: &Tiles, tree: TreeHead, path: &str) {
+        let data = Data { bytes: Bytes::from_static(&[7; 32]), from_disk: false };
+        tiles.save(tree, &[Tile::parse(path).unwrap()], &[data]).await;
+    }
+
+    fn is_kept(tiles: &Tiles, path: &str) -> bool {
+        tiles.disk.cached(&format!("/{path}")).exists()
+    }
+
+    #[tokio::test]
+    async fn tiles_of_a_log_in_doubt_go_and_the_others_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let tiles = tiles(dir.path());
+        let (right, fork) = (TreeHead { size: 3, hash: Hash([1; 32]) }, TreeHead { size: 3, hash: Hash([2; 32]) });
+        save(&tiles, right, "tile/8/0/000.p/1").await;
+        save(&tiles, fork, "tile/8/0/000.p/2").await;
+        tiles.settle(right);
+        save(&tiles, right, "tile/8/0/000.p/3").await;
+        assert!(["1", "2", "3"].iter().all(|width| is_kept(&tiles, &format!("tile/8/0/000.p/{width}"))));
+        tiles.unsave();
+        assert!(is_kept(&tiles, "tile/8/0/000.p/1"), "it was settled");
+        assert!(!is_kept(&tiles, "tile/8/0/000.p/2"), "of the fork");
+        assert!(!is_kept(&tiles, "tile/8/0/000.p/3"), "not settled yet");
+    }
+
+    #[tokio::test]
+    async fn what_is_written_late_goes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let tiles = tiles(dir.path());
+        tiles.unsave();
+        save(&tiles, TreeHead { size: 3, hash: Hash([2; 32]) }, "tile/8/0/000.p/2").await;
+        assert!(!is_kept(&tiles, "tile/8/0/000.p/2"));
+    }
 }

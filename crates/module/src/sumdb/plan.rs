@@ -111,6 +111,12 @@ impl TilePlan {
         Ok(plan)
     }
 
+    /// The log that the tiles are held against.
+    #[must_use]
+    pub fn tree(&self) -> TreeHead {
+        self.tree
+    }
+
     /// The tiles to be fetched, none twice. A narrower one can be cut from the complete one at its place.
     #[must_use]
     pub fn tiles(&self) -> &[Tile] {
