@@ -219,3 +219,22 @@ fn idle_connections_may_end_after_half_a_minute() {
         assert_eq!(Scene::on(Seen::healthy(RTT).fact(idle(ended_after))).said(), [], "{ended_after:?}");
     }
 }
+
+#[test]
+fn a_goferry_is_told_of_its_own_settings() {
+    let named = |server: &'static str| {
+        move |seen: &mut Seen| seen.each(|exchange| exchange.headers.push(("server".to_owned(), server.to_owned())))
+    };
+    for (path, id, config) in
+        [(Seen::plain(RTT), Id::PlainHttp, "[tls]\ncert = "), (Seen::http1(RTT), Id::Http2NotOffered, "[tls]\ncert = ")]
+    {
+        let remedies = Scene::on(path.clone()).but(named("goferry/0.1.0")).finding(id).remedies;
+        assert!(
+            remedies.iter().any(|remedy| remedy.config.as_ref().is_some_and(|text| text.starts_with(config))),
+            "{id}: {remedies:?}"
+        );
+        assert!(!remedies.iter().any(|remedy| remedy.place.starts_with("nginx")), "{id}: {remedies:?}");
+        let others = Scene::on(path).but(named("nginx/1.25.1")).finding(id).remedies;
+        assert!(!others.iter().any(|remedy| remedy.place.starts_with("goferry, ")), "{id}: {others:?}");
+    }
+}
