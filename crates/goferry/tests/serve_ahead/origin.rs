@@ -11,7 +11,7 @@ use std::time::Duration;
 const DELAY: Duration = Duration::from_millis(4);
 
 struct Shared {
-    files: BTreeMap<String, Vec<u8>>,
+    files: Arc<BTreeMap<String, Vec<u8>>>,
     given: Mutex<Vec<(String, usize)>>,
     ended: AtomicBool,
 }
@@ -23,10 +23,10 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn start(files: BTreeMap<String, Vec<u8>>) -> Origin {
+    pub(crate) fn start(files: impl Into<Arc<BTreeMap<String, Vec<u8>>>>) -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared { files, given: Mutex::default(), ended: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { files: files.into(), given: Mutex::default(), ended: AtomicBool::new(false) });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -39,6 +39,11 @@ impl Origin {
             }
         });
         Origin { address, shared }
+    }
+
+    /// Another one with the same files.
+    pub(crate) fn again(&self) -> Origin {
+        Origin::start(Arc::clone(&self.shared.files))
     }
 
     pub(crate) fn url(&self) -> String {

@@ -1,6 +1,8 @@
 //! Each command, in universes of several shapes: what the origin gives through an empty proxy is at most 1.02 times what
 //! it gives to the go command alone.
 
+use std::sync::Mutex;
+
 use crate::universe::{Universe, name, path};
 use crate::world::{NEWEST, OLDEST, World};
 
@@ -27,8 +29,8 @@ fn gains(world: &World, go: &str, processors: u32, args: &[&str], times: f64) {
 fn all_commands(world: &World, go: &str, processors: u32, target: &str) {
     let latest = path(target);
     let older = format!("{latest}@v1.0.0");
-    for args in [
-        &["mod", "download"][..],
+    let commands: [&[&str]; 11] = [
+        &["mod", "download"],
         &["build", "./..."],
         &["mod", "tidy"],
         &["get", &latest],
@@ -39,9 +41,18 @@ fn all_commands(world: &World, go: &str, processors: u32, target: &str) {
         &["mod", "verify"],
         &["mod", "vendor"],
         &["mod", "download", "all"],
-    ] {
-        hold(world, go, processors, args);
-    }
+    ];
+    let left = Mutex::new(commands.iter());
+    let next = || left.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(args) = next() {
+                    hold(world, go, processors, args);
+                }
+            });
+        }
+    });
 }
 
 fn first() -> Vec<(String, &'static str)> {

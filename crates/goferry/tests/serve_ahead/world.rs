@@ -19,6 +19,8 @@ use crate::universe::{Universe, path};
 
 pub(crate) const NEWEST: &str = "go1.27.3";
 pub(crate) const OLDEST: &str = "go1.21.13";
+/// What is compiled has nothing to do with what is downloaded: the standard library need not be compiled each time.
+const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
 
 /// An origin, and a project that is tidy.
 pub(crate) struct World {
@@ -26,7 +28,6 @@ pub(crate) struct World {
     pub(crate) go_mod: String,
     pub(crate) go_sum: String,
     main_go: String,
-    build_cache: TempDir,
 }
 
 /// What a go command, or what stands before it, took from the origin.
@@ -63,7 +64,6 @@ impl World {
             go_mod: format!("module example.com/main\n\ngo {go}\n\n{lines}"),
             go_sum,
             main_go: format!("package main\n\n{imports}\nfunc main() {{}}\n"),
-            build_cache: TempDir::new().unwrap(),
         };
         let tidy = world.go(&world.origin.url(), NEWEST, 8, &["mod", "tidy"]);
         let [go_mod, go_sum, _] = tidy;
@@ -73,8 +73,9 @@ impl World {
     }
 
     pub(crate) fn alone(&self, go: &str, processors: u32, args: &[&str]) -> Taken {
-        let left = self.go(&self.origin.url(), go, processors, args);
-        let given = self.origin.given();
+        let origin = self.origin.again();
+        let left = self.go(&origin.url(), go, processors, args);
+        let given = origin.given();
         Taken { waited: given.len() as u64, given, left }
     }
 
@@ -82,9 +83,10 @@ impl World {
         self.through_all(ahead, go, processors, &[args])
     }
 
-    /// Several go commands, one after another, each with empty caches.
+    /// Several go commands, one after another, each with empty caches, before an origin that nobody else asks.
     pub(crate) fn through_all(&self, ahead: bool, go: &str, processors: u32, commands: &[&[&str]]) -> Taken {
-        let served = Served::start(&self.origin.url(), ahead);
+        let origin = self.origin.again();
+        let served = Served::start(&origin.url(), ahead);
         let mut left = Default::default();
         for args in commands {
             left = self.go(&served.url, go, processors, args);
@@ -95,7 +97,7 @@ impl World {
         while served.proxy.modules().in_flight() > 0 {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        let given = self.origin.given();
+        let given = origin.given();
         let begun = figures.begun.load(Ordering::Relaxed);
         assert!(ahead || begun + used == 0);
         let waited = (given.len() as u64).saturating_sub(begun);
@@ -114,7 +116,7 @@ impl World {
             .dir(dir.path())
             .goproxy(proxy)
             .gomaxprocs(processors)
-            .gocache(self.build_cache.path())
+            .gocache(BUILD_CACHE)
             .run()
             .unwrap();
         assert_eq!(run.outcome, Outcome::Succeeded, "go {args:?}: {}", run.stderr);
