@@ -1,5 +1,5 @@
 //! The heads of the frames that a client of HTTP/2 sends, counted: the library bounds what a flood of them may keep in
-//! memory, this bounds what it may cost to read.
+//! memory, this bounds what it may cost to read. Where a request has a body, what follows goes through [`Trailers`].
 //!
 //! | flood | bound |
 //! |---|---|
@@ -20,22 +20,53 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::patient::Alarm;
+use super::trailers::Trailers;
+use crate::config::Limits;
 
 /// Bytes of a frame's head (RFC 9113 section 4.1).
-const HEAD: usize = 9;
+pub(super) const HEAD: usize = 9;
 /// Kinds of frames (RFC 9113 section 6).
-const HEADERS: u8 = 1;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
+pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const CONTINUATION: u8 = 9;
+pub(super) const CONTINUATION: u8 = 9;
 /// Of HEADERS and CONTINUATION: nothing of the header block follows.
-const END_HEADERS: u8 = 4;
+pub(super) const END_HEADERS: u8 = 4;
 /// The time that frames are counted in.
 const WINDOW: Duration = Duration::from_secs(10);
 /// PING, SETTINGS and PRIORITY frames in that time. A go command that measures its bandwidth by PINGs sends one a round trip.
 const CONTROL: usize = 10_000;
+
+/// The head of a frame.
+#[derive(Clone, Copy)]
+pub(super) struct Head(pub(super) [u8; HEAD]);
+
+impl Head {
+    /// `length` takes three bytes.
+    pub(super) fn new(length: usize, kind: u8, flags: u8, stream: u32) -> Head {
+        let [a, b, c, d] = stream.to_be_bytes();
+        Head([(length >> 16) as u8, (length >> 8) as u8, length as u8, kind, flags, a, b, c, d])
+    }
+
+    /// Bytes of the payload.
+    pub(super) fn length(&self) -> usize {
+        usize::from(self.0[0]) << 16 | usize::from(self.0[1]) << 8 | usize::from(self.0[2])
+    }
+
+    pub(super) fn kind(&self) -> u8 {
+        self.0[3]
+    }
+
+    pub(super) fn flags(&self) -> u8 {
+        self.0[4]
+    }
+
+    pub(super) fn stream(&self) -> u32 {
+        u32::from_be_bytes([self.0[5] & 0x7f, self.0[6], self.0[7], self.0[8]])
+    }
+}
 
 /// Finds the heads of frames in what is read, however it is cut.
 struct Scanner {
@@ -55,8 +86,9 @@ impl Scanner {
         Scanner { head: [0; HEAD], have: 0, left: skipped, block: false, ends: false }
     }
 
-    /// Names the kind of each frame that begins.
-    fn scan(&mut self, mut bytes: &[u8], mut kind: impl FnMut(u8)) {
+    /// Gives the head of each frame that begins, and where in the bytes its payload begins.
+    fn scan(&mut self, all: &[u8], mut begun: impl FnMut(Head, usize)) {
+        let mut bytes = all;
         loop {
             let skip = self.left.min(bytes.len());
             self.left -= skip;
@@ -75,12 +107,13 @@ impl Scanner {
                 return;
             }
             self.have = 0;
-            self.left = usize::from(self.head[0]) << 16 | usize::from(self.head[1]) << 8 | usize::from(self.head[2]);
-            if matches!(self.head[3], HEADERS | CONTINUATION) {
+            let head = Head(self.head);
+            self.left = head.length();
+            if matches!(head.kind(), HEADERS | CONTINUATION) {
                 self.block = true;
-                self.ends = self.head[4] & END_HEADERS != 0;
+                self.ends = head.flags() & END_HEADERS != 0;
             }
-            kind(self.head[3]);
+            begun(head, all.len() - bytes.len());
         }
     }
 
@@ -123,24 +156,54 @@ pub(super) struct Counted<I> {
     head: Duration,
     since: Option<Instant>,
     alarm: Alarm,
+    trailers: Trailers,
 }
 
 impl<I> Counted<I> {
-    /// `preface` bytes come before the first frame; more than `resets` streams reset, and `flood` is set.
-    pub(super) fn new(io: I, preface: usize, resets: usize, head: Duration, flood: Arc<AtomicBool>) -> Counted<I> {
-        let scanner = Scanner::new(preface);
-        let alarm = Alarm::default();
+    /// `preface` bytes come before the first frame; more streams reset than `limits` says, and `flood` is set.
+    pub(super) fn new(io: I, preface: usize, limits: &Limits, flood: Arc<AtomicBool>) -> Counted<I> {
         Counted {
             io,
-            scanner,
+            scanner: Scanner::new(preface),
             resets: Rate::new(),
             control: Rate::new(),
-            limit: resets,
+            limit: limits.resets,
             flood,
-            head,
+            head: limits.header_time,
             since: None,
-            alarm,
+            alarm: Alarm::default(),
+            trailers: Trailers::new(limits.streams as usize),
         }
+    }
+}
+
+impl<I: AsyncRead + Unpin> Counted<I> {
+    /// Reads, and counts what was read. Where all of it is held back, `buffer` is as it was, and that is no end.
+    fn poll_counted(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+        let read = &buffer.filled()[before..];
+        let ended = read.is_empty();
+        let mut over = false;
+        let mut aside = self.trailers.watching().then_some(0);
+        self.scanner.scan(read, |head, payload| match head.kind() {
+            RST_STREAM => over |= self.resets.exceeds(self.limit),
+            PRIORITY | SETTINGS | PING => over |= self.control.exceeds(CONTROL),
+            HEADERS if aside.is_none() && Trailers::begins(&head) => {
+                self.trailers.begin(&head);
+                aside = Some(payload);
+            }
+            _ => {}
+        });
+        if over {
+            self.flood.store(true, Ordering::Relaxed);
+        }
+        if let Some(from) = aside {
+            self.trailers.take(&read[from..]);
+            buffer.set_filled(before + from);
+            self.trailers.give(buffer);
+        }
+        Poll::Ready(Ok(ended || buffer.filled().len() > before))
     }
 }
 
@@ -151,22 +214,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Counted<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(context, buffer);
-        if read.is_ready() {
-            let mut over = false;
-            this.scanner.scan(&buffer.filled()[before..], |kind| match kind {
-                RST_STREAM => over |= this.resets.exceeds(this.limit),
-                PRIORITY | SETTINGS | PING => over |= this.control.exceeds(CONTROL),
-                _ => {}
-            });
-            if over {
-                this.flood.store(true, Ordering::Relaxed);
-            }
+        if this.trailers.give(buffer) {
+            return Poll::Ready(Ok(()));
+        }
+        while let Poll::Ready(read) = this.poll_counted(context, buffer) {
             if !this.scanner.within() {
                 this.since = None;
             }
-            return read;
+            if read? {
+                return Poll::Ready(Ok(()));
+            }
         }
         if this.scanner.within() {
             let since = *this.since.get_or_insert_with(Instant::now);
@@ -225,7 +282,7 @@ mod tests {
             let mut scanner = Scanner::new(24);
             let mut kinds = Vec::new();
             for piece in bytes.chunks(cut) {
-                scanner.scan(piece, |kind| kinds.push(kind));
+                scanner.scan(piece, |head, _| kinds.push(head.kind()));
             }
             assert_eq!(kinds, [SETTINGS, HEADERS, CONTINUATION, PING], "cut at {cut}");
             assert!(!scanner.within(), "cut at {cut}");
@@ -236,16 +293,16 @@ mod tests {
     fn a_header_block_is_open_until_its_last_byte() {
         let mut scanner = Scanner::new(0);
         let block = frame(HEADERS, END_HEADERS, 20);
-        scanner.scan(&block[..block.len() - 1], |_| {});
+        scanner.scan(&block[..block.len() - 1], |_, _| {});
         assert!(scanner.within());
-        scanner.scan(&block[block.len() - 1..], |_| {});
+        scanner.scan(&block[block.len() - 1..], |_, _| {});
         assert!(!scanner.within());
-        scanner.scan(&frame(HEADERS, 0, 20), |_| {});
+        scanner.scan(&frame(HEADERS, 0, 20), |_, _| {});
         assert!(scanner.within());
-        scanner.scan(&frame(CONTINUATION, END_HEADERS, 0), |_| {});
-        scanner.scan(&[], |_| {});
+        scanner.scan(&frame(CONTINUATION, END_HEADERS, 0), |_, _| {});
+        scanner.scan(&[], |_, _| {});
         assert!(!scanner.within());
-        scanner.scan(&[0, 0], |_| {});
+        scanner.scan(&[0, 0], |_, _| {});
         assert!(scanner.within());
     }
 

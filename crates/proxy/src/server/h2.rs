@@ -48,7 +48,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let flood = Arc::new(AtomicBool::new(false));
-    let io = Counted::new(io, PREFACE.len(), limits.resets, limits.header_time, Arc::clone(&flood));
+    let io = Counted::new(io, PREFACE.len(), &limits, Arc::clone(&flood));
     let handshake = Builder::new()
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.header_bytes)
@@ -131,6 +131,11 @@ async fn one(
     let limits = proxy.config().limits;
     let stream = u64::from(respond.stream_id().as_u32());
     let (parts, incoming) = request.into_parts();
+    // No `:path` (RFC 9113 section 8.3.1): the library looks only where there is an `:authority`.
+    if parts.uri.path().is_empty() && parts.method != Method::CONNECT {
+        respond.send_reset(Reason::PROTOCOL_ERROR);
+        return;
+    }
     let wanted = takes_body(&parts.method, parts.uri.path());
     let (body, fault) = if incoming.is_end_stream() {
         (Bytes::new(), None)

@@ -27,6 +27,7 @@ mod reader;
 mod refuse;
 mod rewind;
 mod tls;
+mod trailers;
 
 use std::future::Future;
 use std::io;

@@ -311,7 +311,54 @@ fn streams() {
         ),
         ("5.5: an unknown frame on a stream", then(&[half_closed(), frame(0xbe, 0, 1, b"x")]), Alive),
         ("8.1: HEADERS that are no trailers", then(&[open(), open()]), Stream(&[ProtocolError])),
-        // Trailers with a pseudo-header field (section 8.1) are not refused: the HTTP/2 library passes over them.
+    ]);
+}
+
+#[test]
+fn trailers() {
+    let ends = |flags, payload: &[u8]| then(&[open(), frame(DATA, 0, 1, b"[]"), frame(HEADERS, flags, 1, payload)]);
+    let path = block([(":path", "/")]);
+    // Sets a field into the table, where it is 62 (0xbe).
+    let table = [request("POST", "/-/warm"), vec![0x40, 1, b'x', 1, b'y']].concat();
+    let table = frame(HEADERS, END_HEADERS, 1, &table);
+    run(vec![
+        ("8.1: of a field", ends(WHOLE, &block([("x", "y")])), Answer(200)),
+        ("8.1: of nothing", ends(WHOLE, &[]), Answer(200)),
+        ("8.1: with a pseudo-header field", ends(WHOLE, &path), Stream(&[ProtocolError])),
+        ("8.1: after a field", ends(WHOLE, &[block([("x", "y")]), path.clone()].concat()), Stream(&[ProtocolError])),
+        ("8.1: padded", ends(WHOLE | PADDED, &[&[2][..], &path, &[0, 0]].concat()), Stream(&[ProtocolError])),
+        ("8.1: one of the static table", ends(WHOLE, &[0x84]), Stream(&[ProtocolError])),
+        (
+            "8.1: in pieces",
+            then(&[ends(END_STREAM, &path[..4]), frame(CONTINUATION, END_HEADERS, 1, &path[4..])]),
+            Stream(&[ProtocolError]),
+        ),
+        (
+            "RFC 7541 4.2: a change of the table's size first",
+            ends(WHOLE, &[&[0x20][..], &block([("x", "y")])].concat()),
+            Answer(200),
+        ),
+        (
+            "and a pseudo-header field",
+            ends(WHOLE, &[&[0x3f, 0xe1, 0x1f][..], &path].concat()),
+            Stream(&[ProtocolError]),
+        ),
+        (
+            "RFC 7541 2.3.3: a field of the table",
+            then(&[table.clone(), frame(HEADERS, WHOLE, 1, &[0xbe])]),
+            Answer(400),
+        ),
+        (
+            "RFC 7541 2.3.3: nothing else is in it",
+            then(&[table, frame(HEADERS, WHOLE, 1, &[0xbe]), frame(HEADERS, WHOLE, 3, &[0xbf])]),
+            Connection(&[CompressionError]),
+        ),
+        (
+            "another request in between",
+            then(&[open(), frame(HEADERS, WHOLE, 3, &request("GET", ZIP)), frame(HEADERS, WHOLE, 1, &path)]),
+            Stream(&[ProtocolError]),
+        ),
+        ("5.3: that depend on themselves", ends(WHOLE | 0x20, &[0, 0, 0, 1, 1]), Stream(&[ProtocolError])),
     ]);
 }
 
@@ -334,7 +381,12 @@ fn requests() {
         ),
         ("8.3.1: no method", only(&[(":scheme", "http"), (":path", "/")]), Stream(&[ProtocolError])),
         ("8.3.1: no scheme", only(&[(":method", "GET"), (":path", "/")]), Stream(&[ProtocolError])),
-        // A request without :path (section 8.3.1) is not answered and not reset: the HTTP/2 library drops it.
+        ("8.3.1: no path", only(&[(":method", "GET"), (":scheme", "http")]), Stream(&[ProtocolError])),
+        (
+            "8.3.1: no path, and an authority",
+            only(&[(":method", "GET"), (":scheme", "http"), (":authority", "goproxy.example.com")]),
+            Stream(&[ProtocolError]),
+        ),
         (
             "8.3.1: an empty path",
             only(&[(":method", "GET"), (":scheme", "http"), (":path", "")]),
