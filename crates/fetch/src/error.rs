@@ -1,5 +1,6 @@
 //! Errors that say whose fault it is, whether a retry can help and what to do.
 
+use goferry_module::ProxyUrl;
 use goferry_net::{NetError, Party};
 
 /// What failed.
@@ -35,12 +36,23 @@ pub struct FetchError {
     pub detail: String,
     /// What to do next, where there is something.
     pub advice: Option<String>,
+    /// Who was asked, where someone was.
+    pub asked: Option<Box<Asked>>,
+}
+
+/// Who was asked for what failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The URL of the module proxy, or of the checksum database; credentials masked.
+    pub base: String,
+    /// The name of the checksum database, where what failed is an answer of it.
+    pub database: Option<String>,
 }
 
 impl FetchError {
     /// An error with a text of its own.
     pub fn new(kind: FailKind, party: Party, detail: impl Into<String>) -> FetchError {
-        FetchError { kind, party, detail: detail.into(), advice: None }
+        FetchError { kind, party, detail: detail.into(), advice: None, asked: None }
     }
 
     /// The content is not what it should be, by the fault of whoever sent it.
@@ -57,6 +69,22 @@ impl FetchError {
     #[must_use]
     pub fn with_advice(mut self, advice: impl Into<String>) -> FetchError {
         self.advice = Some(advice.into());
+        self
+    }
+
+    /// Adds who was asked, unless that is known.
+    #[must_use]
+    pub(crate) fn asked_of(mut self, base: &ProxyUrl) -> FetchError {
+        self.asked.get_or_insert_with(|| Box::new(Asked { base: base.to_string(), database: None }));
+        self
+    }
+
+    /// Adds that it is an answer of this checksum database that failed.
+    #[must_use]
+    pub(crate) fn of_database(mut self, name: &str) -> FetchError {
+        if let Some(asked) = &mut self.asked {
+            asked.database = Some(name.to_owned());
+        }
         self
     }
 

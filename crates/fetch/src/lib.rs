@@ -32,7 +32,7 @@ pub mod web;
 pub use auth::Credentials;
 pub use cache::ModCache;
 pub use client::{Authorize, Client, ClientConfig};
-pub use error::{FailKind, FetchError};
+pub use error::{Asked, FailKind, FetchError};
 pub use fetcher::{Fetcher, Judge};
 pub use list::VersionList;
 pub use sumdb::{SumDbClient, SumLines};

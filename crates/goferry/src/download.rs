@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Download, printer: &Printer) -> Outcome {
         retries: args.retries,
         timeout: args.timeout,
         connections: usize::from(args.connections),
-        http1_only: false,
+        ..ClientConfig::default()
     };
     let mut setup = Setup {
         inputs: &inputs,

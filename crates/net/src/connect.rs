@@ -2,6 +2,8 @@
 //! timed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -17,6 +19,11 @@ use crate::{socks, tunnel};
 
 /// What Go waits before it tries the other address family (net/dial.go, `fallbackDelay`; RFC 8305).
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+/// How long a TLS handshake may be silent before the other address family is tried beside it. RFC 8305 is about TCP; an address
+/// family that connects and then swallows everything is as dead as one that does not connect.
+const SILENT_TLS: Duration = Duration::from_secs(1);
+/// How long it is remembered which address family came through (RFC 6555 section 4.2: on the order of 10 minutes).
+const REMEMBERED: Duration = Duration::from_secs(600);
 /// How long a connection may have unacknowledged data, and an idle one no answer to keep-alives, before the kernel
 /// gives it up.
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -124,6 +131,8 @@ pub struct Connector {
     via: Option<Via>,
     roots: Roots,
     bounds: Bounds,
+    /// The address family that came through where the other did not, and when.
+    better: Arc<Mutex<Option<(Family, Instant)>>>,
 }
 
 /// An open connection, ready for HTTP.
@@ -144,7 +153,7 @@ impl Connector {
     /// Connections to `origin`, through `via` where it is given, trusting `roots`.
     #[must_use]
     pub fn new(origin: Origin, via: Option<Via>, roots: Roots, bounds: Bounds) -> Connector {
-        Connector { origin, via, roots, bounds }
+        Connector { origin, via, roots, bounds, better: Arc::default() }
     }
 
     /// Where it connects to.
@@ -173,32 +182,89 @@ impl Connector {
         self.connect_to(addresses, http1_only, started.elapsed()).await
     }
 
-    /// The same to these addresses, found within `resolved`.
+    /// The same to these addresses, found within `resolved`: one address family, and the other a moment later, or where the
+    /// first one connects and then says nothing.
     async fn connect_to(
         &self,
-        mut addresses: Vec<SocketAddr>,
+        addresses: Vec<SocketAddr>,
         http1_only: bool,
         resolved: Duration,
     ) -> Result<Connected, NetError> {
-        loop {
-            let mut phases = vec![(Phase::Resolve, resolved)];
-            let started = Instant::now();
-            let (socket, address) = self.race(&addresses).await.map_err(|error| self.blame(error))?;
-            phases.push((Phase::Connect, started.elapsed()));
-            harden(&socket);
-            let watch = TcpWatch::new(&socket);
-            match self.establish(Box::new(socket), http1_only, &mut phases).await {
-                Ok((stream, http2)) => return Ok(Connected { stream, http2, watch, address, phases }),
-                Err(error) => {
-                    // An address family that connects and then goes silent: the other one may work.
-                    let family = Family::of(address.ip());
-                    addresses.retain(|other| Family::of(other.ip()) != family);
-                    if error.kind != ErrorKind::TimedOut || addresses.is_empty() {
-                        return Err(error);
+        let first = self.better().filter(|better| addresses.iter().any(|address| Family::of(address.ip()) == *better));
+        let first = first.unwrap_or_else(|| Family::of(addresses[0].ip()));
+        let (one, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            addresses.into_iter().partition(|address| Family::of(address.ip()) == first);
+        let connected = [AtomicBool::new(false), AtomicBool::new(false)];
+        let leader = self.connect_family(&one, http1_only, resolved, &connected[0]);
+        if other.is_empty() {
+            return leader.await;
+        }
+        let follower = self.connect_family(&other, http1_only, resolved, &connected[1]);
+        tokio::pin!(leader, follower);
+        let mut early = tokio::time::timeout(FALLBACK_DELAY, &mut leader).await;
+        if early.is_err() && connected[0].load(Ordering::Relaxed) {
+            early = tokio::time::timeout(self.silence(), &mut leader).await;
+        }
+        let (failed, rest) = match early {
+            Ok(Err(error)) if goes_on(&error) => (error, Rest::Follower),
+            Ok(outcome) => return outcome,
+            Err(_) => tokio::select! {
+                outcome = &mut leader => match outcome {
+                    Err(error) if goes_on(&error) => (error, Rest::Follower),
+                    outcome => return outcome,
+                },
+                outcome = &mut follower => match outcome {
+                    Err(error) => (error, Rest::Leader),
+                    Ok(done) => {
+                        self.prefer(Family::of(done.address.ip()));
+                        return Ok(done);
                     }
-                }
+                },
+            },
+        };
+        match rest {
+            Rest::Leader => leader.await.map_err(|error| more_telling(error, failed)),
+            Rest::Follower => {
+                let done = follower.await.map_err(|error| more_telling(failed, error))?;
+                self.prefer(Family::of(done.address.ip()));
+                Ok(done)
             }
         }
+    }
+
+    /// From the first of these addresses that connects to where HTTP begins.
+    async fn connect_family(
+        &self,
+        addresses: &[SocketAddr],
+        http1_only: bool,
+        resolved: Duration,
+        connected: &AtomicBool,
+    ) -> Result<Connected, NetError> {
+        let started = Instant::now();
+        let dialled = one_by_one(addresses, self.bounds.connect).await;
+        let (socket, address) = dialled.map_err(|error| self.blame(error))?;
+        connected.store(true, Ordering::Relaxed);
+        let mut phases = vec![(Phase::Resolve, resolved), (Phase::Connect, started.elapsed())];
+        harden(&socket);
+        let watch = TcpWatch::new(&socket);
+        let (stream, http2) = self.establish(Box::new(socket), http1_only, &mut phases).await?;
+        Ok(Connected { stream, http2, watch, address, phases })
+    }
+
+    /// How long what follows TCP may be silent before the other address family is tried beside it. A forward proxy connects
+    /// to the origin first.
+    fn silence(&self) -> Duration {
+        if self.via.is_some() { self.bounds.tunnel } else { SILENT_TLS }
+    }
+
+    /// The address family that came through where the other did not, lately.
+    fn better(&self) -> Option<Family> {
+        let better = self.better.lock().unwrap_or_else(PoisonError::into_inner);
+        better.filter(|(_, since)| since.elapsed() < REMEMBERED).map(|(family, _)| family)
+    }
+
+    fn prefer(&self, family: Family) {
+        *self.better.lock().unwrap_or_else(PoisonError::into_inner) = Some((family, Instant::now()));
     }
 
     /// The addresses of both families, IPv6 first.
@@ -230,38 +296,6 @@ impl Connector {
             }));
         }
         Ok(found)
-    }
-
-    /// The first address that connects: each family in turn of its addresses, the second family a moment later.
-    async fn race(&self, addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), NetError> {
-        let first = Family::of(addresses[0].ip());
-        let (one, other): (Vec<SocketAddr>, Vec<SocketAddr>) =
-            addresses.iter().partition(|address| Family::of(address.ip()) == first);
-        let bound = self.bounds.connect;
-        let leader = one_by_one(&one, bound);
-        if other.is_empty() {
-            return leader.await;
-        }
-        tokio::pin!(leader);
-        let early = tokio::time::timeout(FALLBACK_DELAY, &mut leader).await;
-        match early {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(first_error)) => one_by_one(&other, bound).await.map_err(|_| first_error),
-            Err(_) => {
-                let follower = one_by_one(&other, bound);
-                tokio::pin!(follower);
-                tokio::select! {
-                    outcome = &mut leader => match outcome {
-                        Ok(done) => Ok(done),
-                        Err(first_error) => follower.await.map_err(|_| first_error),
-                    },
-                    outcome = &mut follower => match outcome {
-                        Ok(done) => Ok(done),
-                        Err(_) => leader.await,
-                    },
-                }
-            }
-        }
     }
 
     /// Where a forward proxy was dialled, it is the one that cannot be reached.
@@ -322,6 +356,23 @@ impl Connector {
         }
         Ok(stream)
     }
+}
+
+/// Which of two is still to be waited for.
+enum Rest {
+    Leader,
+    Follower,
+}
+
+/// Whether the other address family may do better: not where someone answered and it was the wrong thing.
+fn goes_on(error: &NetError) -> bool {
+    error.phase <= Phase::Connect || error.kind == ErrorKind::TimedOut
+}
+
+/// Of the errors of both families that of the one which came further; of two that came as far, not the time-out.
+fn more_telling(first: NetError, second: NetError) -> NetError {
+    let as_far = second.phase == first.phase && first.kind == ErrorKind::TimedOut;
+    if second.phase > first.phase || as_far { second } else { first }
 }
 
 async fn one_by_one(addresses: &[SocketAddr], bound: Duration) -> Result<(TcpStream, SocketAddr), NetError> {
@@ -397,6 +448,37 @@ mod tests {
         // It is the other one's error, after the first one's bound.
         assert_eq!((error.phase, error.kind), (Phase::Tls, ErrorKind::Protocol), "{}", error.detail);
         assert!(began.elapsed() >= Duration::from_millis(300) && answer.is_finished());
+        drop(six);
+    }
+
+    #[tokio::test]
+    async fn a_silent_handshake_is_raced_by_the_other_family() {
+        let Some((six, four)) = both().await else { return };
+        let addresses = vec![six.local_addr().unwrap(), four.local_addr().unwrap()];
+        let mut connector = connector(true);
+        connector.bounds.tls = Duration::from_secs(60);
+        let began = Instant::now();
+        let connecting =
+            tokio::spawn(async move { connector.connect_to(addresses, false, Duration::ZERO).await.err() });
+        let accepted = tokio::time::timeout(Duration::from_secs(10), four.accept()).await;
+        assert!(accepted.is_ok_and(|accepted| accepted.is_ok()), "long before the bound of the handshake");
+        assert!(began.elapsed() >= SILENT_TLS, "not at once");
+        connecting.abort();
+        drop(six);
+    }
+
+    #[tokio::test]
+    async fn the_family_that_came_through_goes_first_then() {
+        let Some((six, four)) = both().await else { return };
+        let addresses = vec![six.local_addr().unwrap(), four.local_addr().unwrap()];
+        drop(six);
+        let connector = connector(false);
+        assert_eq!(connector.better(), None);
+        connector.connect_to(addresses.clone(), false, Duration::ZERO).await.unwrap();
+        assert_eq!(connector.clone().better(), Some(Family::V4));
+        let Ok(six) = TcpListener::bind(addresses[0]).await else { return };
+        let connected = connector.connect_to(addresses.clone(), false, Duration::ZERO).await.unwrap();
+        assert_eq!(connected.address, addresses[1]);
         drop(six);
     }
 }

@@ -1,6 +1,5 @@
 //! Requests and answers, whichever version of HTTP carries them.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc;
+
+use crate::words;
 
 /// Which versions never change: their files are kept for a year.
 pub const FOR_EVER: &str = "public, max-age=31536000, immutable";
@@ -199,15 +200,15 @@ impl Answer {
             FailKind::NotFound(410) => StatusCode::GONE,
             FailKind::NotFound(_) => StatusCode::NOT_FOUND,
             FailKind::Forbidden => StatusCode::FORBIDDEN,
-            FailKind::Local(Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => StatusCode::INSUFFICIENT_STORAGE,
+            FailKind::Local(Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             FailKind::Local(_) => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_GATEWAY,
         };
-        let mut text = error.to_string();
-        if let Some(advice) = &error.advice {
-            let _ = write!(text, "\n{advice}");
-        }
-        Answer::error(status, shown(&text))
+        let text = words::all(error);
+        let note = Note { error: Some(text.clone()), ..Note::default() };
+        Answer { note, ..Answer::text(status, words::shown(&text)) }
     }
 
     /// A file, or the part of it that was asked for, or that it has not changed (RFC 9110 sections 13 and 14).
@@ -262,14 +263,6 @@ impl Answer {
     }
 }
 
-/// The same words so that the go command shows them: it stops at the first blank line, and shows nothing at all where there
-/// is a control character (`cmd/go/internal/web/api.go`, `formatErrorDetail`).
-fn shown(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let plain = |c: char| if c.is_control() && c != '\t' { '\u{fffd}' } else { c };
-    lines.map(|line| line.chars().map(plain).collect::<String>()).collect::<Vec<_>>().join("\n")
-}
-
 /// A header value that this program made of what it knows.
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
@@ -312,12 +305,6 @@ mod tests {
             kind: TEXT,
             cache_control: HeaderValue::from_static(FOR_EVER),
         }
-    }
-
-    #[test]
-    fn the_go_command_shows_all_words() {
-        let text = "m@v: checksum mismatch\n\tdownloaded: h1:a\n\n \nSECURITY ERROR\r\nsaid\u{1b}[31m\n";
-        assert_eq!(shown(text), "m@v: checksum mismatch\n\tdownloaded: h1:a\nSECURITY ERROR\nsaid\u{fffd}[31m");
     }
 
     fn ask(fields: &[(HeaderName, &'static str)]) -> (u16, String, Option<String>) {

@@ -26,6 +26,7 @@ pub mod store;
 pub mod sumdb;
 pub mod upstream;
 pub mod warm;
+mod words;
 
 pub use ahead::FetchAhead;
 pub use answer::{Answer, Request};

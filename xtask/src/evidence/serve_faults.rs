@@ -14,8 +14,8 @@ use super::faults::{FaultsError, VERSIONS, build, each, go};
 
 /// Scenarios at once: most of them wait.
 const WORKERS: usize = 4;
-/// A go command that has not ended by then is said to hang. Goferry's own limit for a file without progress is two minutes.
-const LIMIT: Duration = Duration::from_secs(300);
+/// A go command that has not ended by then is said to hang. Goferry's own limit for a file without progress is 30 s.
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// What is the client's own business, and what goferry changes about it.
 const NOTES: &[(&str, &str)] = &[
@@ -118,7 +118,7 @@ fn table(rows: &[Row]) -> String {
     let _ = write!(
         text,
         "\n## What cannot be survived\n\n\
-         Here go must fail: status 1, goferry's words in what go prints, never 404 for what may exist (with `GOPROXY=goferry,direct` \
+         Here go must fail: status 1, goferry's words in what go prints (their first line is in the cell), never 404 for what may exist (with `GOPROXY=goferry,direct` \
          go would go around), and nothing that was not verified in the store or in go's cache.\n\n{}",
         head("why no client can")
     );

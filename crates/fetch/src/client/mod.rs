@@ -4,6 +4,7 @@ mod failure;
 pub(crate) mod local;
 mod patience;
 mod redirect;
+pub(crate) mod standing;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -25,8 +26,10 @@ use http::{HeaderMap, HeaderValue};
 use crate::error::{FailKind, FetchError};
 use crate::web::{BoxFuture, Web};
 use failure::status_error;
+use patience::Waits;
 pub use patience::{Next, Patience};
 use redirect::redirect;
+use standing::{Blame, Standing};
 
 /// Who knows the header fields that authenticate a request.
 pub trait Authorize: Send + Sync {
@@ -76,11 +79,14 @@ pub struct ClientConfig {
     pub connections: usize,
     /// Offer no HTTP/2.
     pub http1_only: bool,
+    /// How long an origin that failed as a whole is left alone; zero: each file finds out for itself.
+    pub cool: Duration,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        ClientConfig { retries: 8, timeout: Duration::from_secs(120), connections: 16, http1_only: false }
+        let timeout = Duration::from_secs(120);
+        ClientConfig { retries: 8, timeout, connections: 16, http1_only: false, cool: Duration::ZERO }
     }
 }
 
@@ -95,6 +101,8 @@ pub(crate) struct Get {
     pub(crate) if_range: Option<String>,
     /// How often it was moved from a connection that stood still.
     pub(crate) moves: u32,
+    /// How long it may take; nothing said: all the time that there is.
+    pub(crate) left: Option<Duration>,
 }
 
 tokio::task_local! {
@@ -127,6 +135,7 @@ type LazyRoots = LazyLock<Roots, Box<dyn FnOnce() -> Roots + Send>>;
 /// The HTTP client. Used within a tokio runtime.
 pub struct Client {
     pools: Mutex<BTreeMap<Origin, Pool>>,
+    standings: Mutex<BTreeMap<Origin, Arc<Standing>>>,
     proxies: ProxySettings,
     roots: LazyRoots,
     authorize: Arc<dyn Authorize>,
@@ -155,7 +164,8 @@ impl Client {
         let pools = Mutex::new(BTreeMap::new());
         let roots = LazyRoots::new(Box::new(load));
         let (fields, healed) = (HeaderMap::new(), std::sync::atomic::AtomicU64::new(0));
-        Client { pools, proxies, roots, authorize, config, fields, healed }
+        let standings = Mutex::new(BTreeMap::new());
+        Client { pools, standings, proxies, roots, authorize, config, fields, healed }
     }
 
     /// Sends a header field with every request.
@@ -242,6 +252,37 @@ impl Client {
     /// The pool that serves `base`, for who wants to know when it has room.
     pub(crate) fn pool_of(&self, base: &ProxyUrl) -> Result<Pool, FetchError> {
         self.pool(&origin_of(base))
+    }
+
+    /// How `base` stands.
+    pub(crate) fn standing(&self, base: &ProxyUrl) -> Arc<Standing> {
+        let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        let standing = standings.entry(origin_of(base)).or_insert_with(|| Arc::new(Standing::new(self.config.cool)));
+        Arc::clone(standing)
+    }
+
+    /// What to do after a try that failed, and what that says of the origin.
+    pub(crate) fn after(
+        &self,
+        patience: &mut Patience,
+        standing: &Standing,
+        trouble: Trouble,
+        (base, rest): (&ProxyUrl, &str),
+    ) -> Next {
+        let (blame, url) = (Blame::of(&trouble), shown(base, rest));
+        let next = patience.after(trouble, &url);
+        let since = patience.since().unwrap_or_else(std::time::Instant::now);
+        let error = match next {
+            Next::GiveUp(error) => {
+                standing.bad(blame, since, &error);
+                error
+            }
+            Next::Wait(pause) => match standing.given_up(since, &url) {
+                None => return Next::Wait(pause),
+                Some(error) => error,
+            },
+        };
+        Next::GiveUp(error.asked_of(base))
     }
 
     fn pool(&self, origin: &Origin) -> Result<Pool, FetchError> {
@@ -362,9 +403,8 @@ impl Client {
         ask.rank = get.rank;
         ask.expect = get.expect;
         ask.moves = get.moves;
-        // A proxy that fetches the module itself first may take long over it.
-        ask.head_bound = self.config.timeout.min(Duration::from_secs(if get.large { 90 } else { 60 }));
-        ask.pause_bound = self.config.timeout.min(Duration::from_secs(10));
+        let waits = Waits::within(get.left.unwrap_or(self.config.timeout), self.config.timeout, get.large);
+        (ask.head_bound, ask.pause_bound) = (waits.head, waits.pause);
         let mut headers = self.fields.clone();
         for (name, value) in fields {
             let bad = |what: &dyn std::fmt::Display| {
@@ -394,12 +434,20 @@ impl Client {
         if base.scheme() == Scheme::File {
             return local::read(base, rest, limit);
         }
-        let mut patience = Patience::new(self.config);
+        let standing = self.standing(base);
+        let pass = standing.admit(&shown(base, rest)).await.map_err(|error| error.asked_of(base))?;
+        let mut patience = Patience::hurried(pass.patience(self.config), self.config);
         loop {
-            let get = Get { rank: patience.rank(rank), moves: patience.moves(), ..Get::default() };
-            let trouble = match self.open(base, rest, &get).await {
+            let left = Some(patience.left());
+            let get = Get { rank: patience.rank(rank), moves: patience.moves(), left, ..Get::default() };
+            let opened = self.open(base, rest, &get).await;
+            if opened.is_ok() {
+                patience.answered();
+            }
+            let trouble = match opened {
                 Ok((response, pool)) => match response.body.collect(limit).await {
                     Ok(body) => {
+                        standing.good();
                         if patience.tried() {
                             self.note_healed();
                         }
@@ -407,13 +455,13 @@ impl Client {
                     }
                     Err(failure) if failure.error.kind == goferry_net::ErrorKind::TooLarge => {
                         let text = format!("GET {}: {}", shown(base, rest), failure.error);
-                        return Err(FetchError::invalid(text));
+                        return Err(FetchError::invalid(text).asked_of(base));
                     }
                     Err(failure) => Trouble::Net(failure, Some(pool)),
                 },
                 Err(trouble) => trouble,
             };
-            match patience.after(trouble, &shown(base, rest)) {
+            match self.after(&mut patience, &standing, trouble, (base, rest)) {
                 Next::Wait(pause) => tokio::time::sleep(pause).await,
                 Next::GiveUp(error) => return Err(error),
             }

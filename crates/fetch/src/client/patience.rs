@@ -16,6 +16,12 @@ const BUSY_TRIES: u32 = 4;
 const PROGRESS: u64 = 16 << 10;
 /// GOAWAY and REFUSED_STREAM say that the request was not processed: these come on top of the budget.
 const FREE_TRIES: u32 = 24;
+/// How long a body may pause; how long the head of an answer may take, of a small file and of a zip. A proxy that fetches the
+/// module itself first may take long over it.
+const PAUSE: Duration = Duration::from_secs(10);
+const HEAD: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(90)];
+/// No try is shorter because patience is nearly over.
+const SHORTEST: Duration = Duration::from_secs(5);
 /// So many of these and no answer: this server's HTTP/2 leads nowhere.
 const FREE_OVER_HTTP2: u32 = 8;
 /// The same for other failures.
@@ -34,6 +40,8 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Patience {
     config: ClientConfig,
+    /// What it is again once something arrived.
+    full: ClientConfig,
     tries: u32,
     free: u32,
     busy: u32,
@@ -46,6 +54,24 @@ pub struct Patience {
     dials: u32,
     /// How often it was taken from a connection that stood still.
     moves: u32,
+    /// Whether this try's answer has begun.
+    answered: bool,
+}
+
+/// How long a try may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waits {
+    /// For the head of the answer.
+    pub(crate) head: Duration,
+    /// For the next bytes of its body.
+    pub(crate) pause: Duration,
+}
+
+impl Waits {
+    /// Of a try that may take `left`, of `timeout` in all: an answer that stops leaves time to ask again.
+    pub(crate) fn within(left: Duration, timeout: Duration, large: bool) -> Waits {
+        Waits { head: left.min(HEAD[usize::from(large)]), pause: left.min(PAUSE).min(timeout / 3) }
+    }
 }
 
 impl Patience {
@@ -54,6 +80,7 @@ impl Patience {
     pub fn new(config: ClientConfig) -> Patience {
         Patience {
             config,
+            full: config,
             tries: 0,
             free: 0,
             busy: 0,
@@ -63,7 +90,29 @@ impl Patience {
             arrived: 0,
             moves: 0,
             dials: 0,
+            answered: false,
         }
+    }
+
+    /// The budget of `hurried` until something arrives, then that of `full`.
+    pub(crate) fn hurried(hurried: ClientConfig, full: ClientConfig) -> Patience {
+        Patience { full, ..Patience::new(hurried) }
+    }
+
+    /// This try's answer has begun.
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// Since when it fails.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// How long the next try may take.
+    pub(crate) fn left(&self) -> Duration {
+        let gone = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        self.config.timeout.saturating_sub(gone).max(SHORTEST.min(self.config.timeout / 3))
     }
 
     /// Whether something failed so far.
@@ -77,7 +126,7 @@ impl Patience {
         self.arrived += bytes;
         if self.arrived >= PROGRESS {
             (self.tries, self.free, self.busy, self.over_http2) = (0, 0, 0, 0);
-            (self.since, self.arrived) = (None, 0);
+            (self.since, self.arrived, self.config) = (None, 0, self.full);
         }
     }
 
@@ -103,17 +152,29 @@ impl Patience {
             return Next::Wait(Duration::ZERO);
         }
         self.total += 1;
-        // Counted from the first failure: before it the request may have waited for its turn.
-        let since = *self.since.get_or_insert_with(Instant::now);
+        // Counted from the first failure, and the silence before it: before that the request may have waited for its turn.
+        let waits = Waits::within(self.config.timeout, self.full.timeout, false);
+        let silent = match &trouble {
+            Trouble::Net(failure, _) if failure.cause != Cause::Silent => Duration::ZERO,
+            Trouble::Net(..) if self.answered => waits.pause,
+            Trouble::Net(..) => waits.head,
+            _ => Duration::ZERO,
+        };
+        self.answered = false;
+        let since = *self.since.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_sub(silent).unwrap_or(now)
+        });
         let late = since.elapsed() >= self.config.timeout;
         match trouble {
             Trouble::Final(error) => Next::GiveUp(error),
             Trouble::Busy { error, after, status } => {
                 self.busy += 1;
                 let most = if status == 429 { self.config.retries } else { BUSY_TRIES.min(self.config.retries) };
-                let pause =
-                    after.map_or_else(|| pause(self.busy), |after| after.max(FIRST_PAUSE) + jitter(FIRST_PAUSE));
-                let overdue = since.elapsed() + pause > self.config.timeout;
+                let pause = after.map_or_else(|| pause(self.busy), |after| after.max(FIRST_PAUSE));
+                // What the server asks for is waited for once, if it is no more than the whole time.
+                let overdue = if self.busy == 1 { pause } else { since.elapsed() + pause } > self.config.timeout;
+                let pause = pause + after.map_or(Duration::ZERO, |_| jitter(FIRST_PAUSE));
                 if self.busy > most || late || overdue {
                     let error = if self.config.retries == 0 || self.busy <= 1 {
                         error

@@ -23,6 +23,7 @@ pub(super) struct Remote {
     direct: ProxyUrl,
     /// What stands between the URL of a module proxy and the path of a file: `/sumdb/NAME`.
     prefix: String,
+    name: String,
     base: OnceCell<Result<Base, FetchError>>,
 }
 
@@ -35,21 +36,22 @@ struct Base {
 impl Remote {
     pub(super) fn new(db: &Database, proxies: ProxyList, web: Arc<dyn Web>) -> Self {
         let (explicit, direct) = (db.url.is_some(), db.direct_url());
-        let prefix = format!("/sumdb/{}", percent_encode(&db.name));
-        Self { web, proxies, explicit, direct, prefix, base: OnceCell::new() }
+        let (name, prefix) = (db.name.clone(), format!("/sumdb/{}", percent_encode(&db.name)));
+        Self { web, proxies, explicit, direct, prefix, name, base: OnceCell::new() }
     }
 
     /// The file at a path that begins with `/lookup/` or `/tile/`, at most `limit` bytes.
     ///
     /// That it is not found is no [`FailKind::NotFound`] here: it must not lead on to the next module proxy.
     pub(super) async fn get(&self, path: &str, limit: usize) -> Result<Bytes, FetchError> {
-        let base = self.base.get_or_init(|| self.find_base()).await.as_ref().map_err(Clone::clone)?;
+        let base = self.base.get_or_init(|| self.find_base()).await.as_ref();
+        let base = base.map_err(|error| error.clone().of_database(&self.name))?;
         let got = self.web.get(&base.url, &format!("{}{path}", base.prefix), limit).await;
         got.map_err(|mut error| {
             if let FailKind::NotFound(status) = error.kind {
                 error.kind = FailKind::Status(status);
             }
-            error
+            error.of_database(&self.name)
         })
     }
 

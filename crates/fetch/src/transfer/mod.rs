@@ -21,7 +21,8 @@ use goferry_module::{FileKind, ModuleVersion, ProxyUrl, Scheme};
 use goferry_net::Party;
 
 use crate::cache::{ModCache, Origin, PartialZip, Zip};
-use crate::client::{Client, local, shown};
+use crate::client::standing::Standing;
+use crate::client::{Client, Next, Patience, Trouble, local, shown};
 use crate::error::{FailKind, FetchError};
 pub use splitter::Splitter;
 use whole::Transfer;
@@ -68,6 +69,8 @@ struct Job {
     progress: Arc<dyn Progress>,
     base: ProxyUrl,
     rest: String,
+    /// How whoever is asked stands.
+    standing: Arc<Standing>,
     /// Both, as messages show them.
     url: String,
     rank: u64,
@@ -116,6 +119,11 @@ impl Job {
         new
     }
 
+    /// What to do after a try that failed.
+    fn after(&self, patience: &mut Patience, trouble: Trouble) -> Next {
+        self.client.after(patience, &self.standing, trouble, (&self.base, &self.rest))
+    }
+
     /// So many more bytes arrived; how many of them had not arrived before.
     fn received(&self, bytes: u64) -> u64 {
         let have = {
@@ -123,6 +131,7 @@ impl Job {
             tally.received += bytes;
             tally.have + bytes
         };
+        self.standing.good();
         self.have(have)
     }
 }
@@ -158,6 +167,7 @@ impl Context {
             progress: Arc::clone(&self.progress),
             base: base.clone(),
             rest: rest.to_owned(),
+            standing: self.client.standing(base),
             url: shown(base, rest),
             rank,
             strict: afresh,

@@ -138,7 +138,7 @@ impl Piece {
                     Err(trouble) => trouble,
                 },
             };
-            match patience.after(trouble, &job.url) {
+            match job.after(&mut patience, trouble) {
                 Next::Wait(pause) => tokio::time::sleep(pause).await,
                 Next::GiveUp(error) => return Err(Trouble::Final(error)),
             }
@@ -158,6 +158,7 @@ impl Piece {
             range: Some((at, known.then_some(end))),
             if_range: validator(kept),
             moves: patience.moves(),
+            left: Some(patience.left()),
         };
         job.client.open(&job.base, &job.rest, &get).await
     }
@@ -170,6 +171,7 @@ impl Piece {
         writer: &mut SegmentWriter,
         patience: &mut Patience,
     ) -> Result<Ended, Trouble> {
+        patience.answered();
         loop {
             match response.body.chunk().await {
                 Ok(Some(data)) => {

@@ -72,6 +72,10 @@ impl<'a> Transfer<'a> {
 
     /// Tries until it is there, or patience is over.
     pub(super) async fn run(mut self) -> Result<Arrived, FetchError> {
+        let refused = |error: FetchError| error.asked_of(&self.job.base);
+        let pass = self.job.standing.admit(&self.job.url).await.map_err(refused)?;
+        let config = *self.job.client.config();
+        self.patience = Patience::hurried(pass.patience(config), config);
         loop {
             match self.attempt().await {
                 Ok(zip) => {
@@ -81,7 +85,7 @@ impl<'a> Transfer<'a> {
                     }
                     return Ok(Arrived { zip, bytes: tally.received, assembled: self.assembled });
                 }
-                Err(trouble) => match self.patience.after(trouble, &self.job.url) {
+                Err(trouble) => match self.job.after(&mut self.patience, trouble) {
                     Next::Wait(pause) => tokio::time::sleep(pause).await,
                     Next::GiveUp(error) => return Err(error),
                 },
@@ -137,6 +141,7 @@ impl<'a> Transfer<'a> {
             range,
             if_range: if range.is_some() { self.origin().and_then(validator) } else { None },
             moves: self.patience.moves(),
+            left: Some(self.patience.left()),
         };
         match self.job.client.open(&self.job.base, &self.job.rest, &get).await {
             Ok(given) => Ok(Some(given)),
@@ -148,6 +153,7 @@ impl<'a> Transfer<'a> {
     /// Takes an answer: the whole zip, or what comes next of it.
     async fn take(&mut self, response: Response, pool: Pool, missing: Vec<Hole>) -> Result<Taken, Trouble> {
         let job = Arc::clone(&self.job);
+        self.patience.answered();
         let mut total = response.length;
         if response.status == 206 {
             let from = missing.first().map_or(0, |hole| hole.from);

@@ -35,7 +35,7 @@ pub(super) fn run(url: &str, printer: &Printer) -> Outcome {
         // The newest Go's rule: no go command is asked.
         move || Roots::new(goferry_env::roots::load(&inputs, 27).der)
     };
-    let config = ClientConfig { retries: 0, timeout: BOUND, connections: 1, http1_only: false };
+    let config = ClientConfig { retries: 0, timeout: BOUND, connections: 1, ..ClientConfig::default() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

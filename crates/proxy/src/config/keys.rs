@@ -373,12 +373,22 @@ pub static KEYS: &[Key] = &[
     key!(
         "fetch.timeout",
         None,
-        "how long one file may go on failing without progress",
+        "how long one file may go on without progress, failed attempts and Retry-After included",
         |draft, given| {
             draft.config.client.timeout = given.time(SECOND)?;
             Ok(())
         },
         |config| show_time(config.client.timeout)
+    ),
+    key!(
+        "fetch.cool-down",
+        None,
+        "how long an upstream that failed as a whole is left alone; 0s for not at all",
+        |draft, given| {
+            draft.config.client.cool = given.time(NEVER)?;
+            Ok(())
+        },
+        |config| show_time(config.client.cool)
     ),
     key!(
         "fetch.http1-only",

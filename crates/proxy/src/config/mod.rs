@@ -203,7 +203,12 @@ impl Default for ProxyConfig {
             memory: 64 << 20,
             max_size: None,
             allow_private: false,
-            client: ClientConfig::default(),
+            // Somebody waits: not as long as for `goferry download`.
+            client: ClientConfig {
+                timeout: Duration::from_secs(30),
+                cool: Duration::from_secs(5),
+                ..ClientConfig::default()
+            },
             limits: Limits::default(),
             drain: Duration::from_secs(30),
             auth: Auth::Open,
