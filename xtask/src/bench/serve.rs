@@ -70,8 +70,6 @@ struct Bench<'a> {
     goferry: PathBuf,
     /// `None` where it cannot be built.
     goproxy: Option<PathBuf>,
-    /// Neither goferry nor nginx logs requests.
-    quiet: bool,
     /// Where stores lie.
     disk: PathBuf,
     shelf: Shelf,
@@ -94,8 +92,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchE
         None if others => candidates::goproxy(&go, &disk.join("peers"))?,
         None => None,
     };
-    let quiet = candidates::can_be_quiet(&goferry)?;
-    let bench = Bench { workspace, options, go, goferry, goproxy, quiet, disk, shelf: Shelf::new()? };
+    let bench = Bench { workspace, options, go, goferry, goproxy, disk, shelf: Shelf::new()? };
     let facts = bench.facts(places)?;
     let load = machine::load()?;
     if load > 0.5 {
@@ -179,7 +176,6 @@ impl Bench<'_> {
             file_systems,
             runs: common.runs,
             quick: common.quick,
-            quiet: self.quiet,
             long_once: common.long_once,
         })
     }

@@ -72,7 +72,7 @@ impl Bench<'_> {
 
     fn turn(&self, first: Through, row: &Behind, ready: &Ready, seed: u64) -> Result<Turn, BenchError> {
         if first == Through::Nginx {
-            let (_server, url) = nginx::start(&ready.modules, self.shelf.pem(), Protocol::Plain, !self.quiet)?;
+            let (_server, url) = nginx::start(&ready.modules, self.shelf.pem(), Protocol::Plain)?;
             let go = self.go(ready, None, &[("GOPROXY", url.into())])?;
             return Ok(go.map(|seconds| vec![Sample { seconds, traffic: Traffic::default() }]));
         }
@@ -89,8 +89,7 @@ impl Bench<'_> {
         };
         let store = tempfile::TempDir::with_prefix_in("goferry-store-", &self.disk)?;
         settle(&self.disk)?;
-        let started =
-            candidate.start(&self.go, &self.disk, store.path(), &served.env(), self.arguments(&candidate), link);
+        let started = candidate.start(&self.go, &self.disk, store.path(), &served.env(), &[], link);
         let running = match started {
             Ok(running) => running,
             Err(error) => return Ok(Err(error.to_string())),
@@ -118,11 +117,6 @@ impl Bench<'_> {
             }
         }
         Ok(Ok(samples))
-    }
-
-    fn arguments(&self, candidate: &Candidate) -> &'static [&'static str] {
-        let goferry = matches!(candidate, Candidate::Goferry(_));
-        if goferry && self.quiet { &["--log-format", "off"] } else { &[] }
     }
 
     /// Seconds of one `go mod download` with an empty cache in memory.

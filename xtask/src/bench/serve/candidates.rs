@@ -93,13 +93,6 @@ fn ready(process: ServeProcess, awaited: Option<SocketAddr>) -> io::Result<Serve
     Ok(process)
 }
 
-/// Whether this goferry can be told to log no requests.
-pub(super) fn can_be_quiet(goferry: &Path) -> Result<bool, BenchError> {
-    let help = output(Command::new(goferry).args(["serve", "--help"]))?;
-    let flag = help.split_once("--log-format").map(|(_, after)| after.split("--").next().unwrap_or(after));
-    Ok(flag.is_some_and(|text| text.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| word == "off")))
-}
-
 /// goproxy, built from its source with the go command and the environment of this machine. `None` where that fails; what
 /// the go command said is printed.
 pub(super) fn goproxy(go: &GoVersion, folder: &Path) -> Result<Option<PathBuf>, BenchError> {

@@ -117,16 +117,13 @@ impl Bench<'_> {
     fn started(&self, files: &Files, server: Server, protocol: Protocol) -> Result<(Started, String), BenchError> {
         let pem = self.shelf.pem();
         if server == Server::Nginx {
-            let (server, url) = nginx::start(files.folder.path(), pem, protocol, !self.quiet)?;
+            let (server, url) = nginx::start(files.folder.path(), pem, protocol)?;
             return Ok((Started::Nginx(server), url));
         }
         let (cert, key) = (pem.cert.display().to_string(), pem.key.display().to_string());
         let mut arguments = Vec::new();
         if protocol != Protocol::Plain {
             arguments.extend(["--tls-cert", cert.as_str(), "--tls-key", key.as_str()]);
-        }
-        if self.quiet {
-            arguments.extend(["--log-format", "off"]);
         }
         // Whatever it does not have it cannot get.
         let env = [("GOPROXY", "https://127.0.0.1:9".into())];

@@ -8,13 +8,8 @@ use goferry_lab::servers::{self, Config, RealServer, Site};
 use super::rows::Protocol;
 use crate::bench::BenchError;
 
-/// nginx that serves the files below `folder` over loopback, and its URL; with a log of requests or without.
-pub(super) fn start(
-    folder: &Path,
-    pem: &PemFiles,
-    protocol: Protocol,
-    logs: bool,
-) -> Result<(RealServer, String), BenchError> {
+/// nginx that serves the files below `folder` over loopback, and its URL; with a log of requests, gathered as goferry gathers its own.
+pub(super) fn start(folder: &Path, pem: &PemFiles, protocol: Protocol) -> Result<(RealServer, String), BenchError> {
     let listen = servers::free_address()?;
     let tls = match protocol {
         Protocol::Plain => String::new(),
@@ -33,11 +28,10 @@ pub(super) fn start(
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("    {name}_temp_path @FOLDER@/{name};\n"))
         .concat();
-    let log = if logs { "@FOLDER@/access.log combined buffer=64k flush=1s" } else { "off" };
     config.text = format!(
         "{user}\ndaemon off;\nworker_processes 2;\npid @FOLDER@/nginx.pid;\nerror_log stderr warn;\n\
          events {{\n    worker_connections 8192;\n}}\nhttp {{\n{temporary}    \
-         access_log {log};\n    sendfile on;\n    tcp_nopush on;\n    keepalive_requests 100000000;\n    keepalive_time 1h;\n    \
+         access_log @FOLDER@/access.log combined buffer=64k flush=1s;\n    sendfile on;\n    tcp_nopush on;\n    keepalive_requests 100000000;\n    keepalive_time 1h;\n    \
          open_file_cache max=10000 inactive=1h;\n    open_file_cache_valid 1h;\n    http2_chunk_size 16k;\n    \
          ssl_session_cache shared:tls:10m;\n    types {{ application/zip zip; application/json info; text/plain mod; }}\n    \
          server {{\n        listen {listen}{tls} backlog=4096;\n        {certificate}\n        root {};\n    }}\n}}\n",

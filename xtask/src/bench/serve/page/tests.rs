@@ -23,7 +23,6 @@ fn facts() -> Facts {
         file_systems: ["tmpfs", "ext4"].map(str::to_owned),
         runs: 3,
         quick: false,
-        quiet: true,
         long_once: false,
     }
 }
