@@ -1,6 +1,7 @@
 //! Who waits and which connection has room: the pool's state, without any waiting or I/O of its own.
 
 mod life;
+mod readings;
 
 use std::cmp::Ordering as Order;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -10,8 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use self::readings::Width;
 use super::connection::{Lease, Sender};
-use super::growth::{Decision, Flow, Growth, Tick};
+use super::growth::Growth;
 use super::{Ask, Class, Decided, Failure, Inner, PoolConfig, Summary};
 use crate::timeline::Timeline;
 
@@ -23,7 +25,6 @@ const UNKNOWN: u64 = 64 << 10;
 const FLOOR: u64 = 256 << 10;
 /// The same where several connections share the work.
 const FLOOR_SHARED: u64 = 96 << 10;
-const CEILING: u64 = 64 << 20;
 /// A connection with more work than this, in seconds at its own rate, and than four round trips, may give some to one
 /// without any.
 const SLOW_WORK: f64 = 0.1;
@@ -99,6 +100,7 @@ pub(super) struct Slot {
     last_rate: f64,
     /// The same, smoothed over some ten ticks.
     mean_rate: f64,
+    width: Width,
     last_tick: Duration,
     idle_since: Option<Duration>,
     pub(super) abort: Option<tokio::task::AbortHandle>,
@@ -268,7 +270,9 @@ impl Slots {
                     let share =
                         if limit == 1 { busy_lanes < lanes.div_ceil(2) } else { slot.large < limit.div_ceil(2) };
                     (!small_waits || share)
-                        && (slot.shared.outstanding.load(Ordering::Relaxed) < cap || slot.large == 0)
+                        && (slot.shared.outstanding.load(Ordering::Relaxed) < cap
+                            || slot.large == 0
+                            || (large_waits && slot.large < slot.width.streams()))
                 }
             }
         };
@@ -368,98 +372,6 @@ impl Slots {
             self.decisions.pop_front();
         }
         self.decisions.push_back(Decided { at, text });
-    }
-
-    fn note_round_trip(&mut self, seen: Option<Duration>) {
-        if let Some(seen) = seen.filter(|seen| !seen.is_zero()) {
-            self.round_trip = Some(self.round_trip.map_or(seen, |old| old.min(seen)));
-        }
-    }
-
-    /// One tick: readings, each connection's room, and the rule of growth. Says how long until the next tick.
-    pub(super) fn tick(&mut self, now: Duration) -> Duration {
-        let timelines: Vec<Arc<Timeline>> = self.slots.iter().map(|slot| Arc::clone(&slot.shared.timeline)).collect();
-        for timeline in &timelines {
-            self.note_round_trip(timeline.round_trip());
-        }
-        let round_trip = self.round_trip.unwrap_or(Duration::from_millis(50)).max(Duration::from_micros(200));
-        let mut flows = Vec::with_capacity(self.slots.len());
-        let shared_loss = self.growth.is_lossy() && self.usable() > 1;
-        for slot in &mut self.slots {
-            let timeline = &slot.shared.timeline;
-            let bytes = timeline.bytes_in();
-            let seconds = now.saturating_sub(slot.last_tick).as_secs_f64();
-            if seconds > 0.0 {
-                let rate = (bytes - slot.last_bytes) as f64 / seconds;
-                // What the next round trips bring, so that the sender never runs dry: more while its window doubles. On a
-                // path that loses the next loss is near, and what was given to one flow is lost to the others.
-                let grows = rate > slot.last_rate * 1.25 && !shared_loss;
-                slot.last_rate = rate;
-                slot.mean_rate += (rate - slot.mean_rate) * 0.2;
-                let room = (rate * round_trip.as_secs_f64() * if grows { 8.0 } else { 3.0 }) as u64;
-                let old = slot.shared.room.load(Ordering::Relaxed);
-                slot.shared.room.store(room.max(old - old / 4).min(CEILING), Ordering::Relaxed);
-            }
-            (slot.last_bytes, slot.last_tick) = (bytes, now);
-            let first = timeline.first_read();
-            let tcp = timeline.read_tcp();
-            let present = tcp.map_or(0, |info| info.rcv_rtt_us);
-            // What the kernel knew of the path when the last byte came is not the path's present.
-            let present = if timeline.quiet() > round_trip * 2 { 0 } else { present };
-            flows.push(Flow {
-                number: timeline.number(),
-                bytes,
-                present_round_trip: (present > 0).then(|| Duration::from_micros(u64::from(present))),
-                out_of_order: tcp.map_or(0, |info| info.rcv_ooopack),
-                draining: slot.draining,
-                flowing: first.map(|first| timeline.age().saturating_sub(first)),
-            });
-        }
-        let average = self.known_size.0.checked_div(self.known_size.1).unwrap_or(UNKNOWN);
-        let waiting: u64 =
-            self.large.iter().map(|queued| if queued.0.expect == UNKNOWN { average } else { queued.0.expect }).sum();
-        let outstanding: u64 = self.slots.iter().map(|slot| slot.shared.outstanding.load(Ordering::Relaxed)).sum();
-        let exhausted = self.protocol == "HTTP/2"
-            && !(self.small.is_empty() && self.large.is_empty())
-            && self.slots.iter().filter(|slot| !slot.draining).all(|slot| {
-                slot.shared.timeline.settings_seen()
-                    && slot.in_flight >= self.limit(slot).max(1)
-                    && slot.shared.outstanding.load(Ordering::Relaxed) < FLOOR_SHARED
-            });
-        if self.protocol == "HTTP/2" && !self.http1_only {
-            let tick = Tick {
-                now,
-                round_trip,
-                flows,
-                dialling: self.dialling,
-                backlog: waiting + outstanding + (self.small.len() as u64) * 2048,
-                streams_exhausted: exhausted,
-            };
-            let decision = self.growth.tick(&tick);
-            self.apply(decision, now);
-        }
-        round_trip.clamp(Duration::from_millis(10), Duration::from_millis(100))
-    }
-
-    fn apply(&mut self, decision: Decision, now: Duration) {
-        match decision {
-            Decision::Stay => {}
-            Decision::Open(count, why) => {
-                self.target = self.usable() + count;
-                self.decide(now, format!("{count} more connections: {why}"));
-            }
-            Decision::Keep(why) => {
-                self.target = self.usable().max(1);
-                self.decide(now, format!("{} connections kept: {why}", self.usable()));
-            }
-            Decision::Drop(numbers, why) => {
-                for number in &numbers {
-                    self.drain(*number, "the trial failed");
-                }
-                self.target = self.usable().max(1);
-                self.decide(now, format!("back to {}: {why}", self.usable()));
-            }
-        }
     }
 
     pub(super) fn is_at_work(&self) -> bool {

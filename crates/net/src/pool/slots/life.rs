@@ -32,6 +32,7 @@ impl Slots {
             last_bytes: 0,
             last_rate: 0.0,
             mean_rate: 0.0,
+            width: super::Width::default(),
             last_tick: now,
             idle_since: Some(now),
             abort: None,
