@@ -17,7 +17,7 @@ mod upstream;
 mod workspace;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bench::{BenchError, download, serve};
@@ -43,7 +43,7 @@ usage:
                           [--tmpfs DIR] [--disk DIR] [--out DIR] [[--rows] WORD[,WORD…]]…
                                            docs/evidence/serve.md: the go command behind goferry and others,
                                            goferry beside nginx under load (root); rows such as go,tree,50ms,0%
-  cargo xtask measure                      size, start, memory and time of the release binary (root)
+  cargo xtask measure [--binary FILE]      size, start, memory and time of the release binary (root)
   cargo xtask provision                    what the tests need beyond Rust and Go
 ";
 
@@ -62,7 +62,14 @@ fn main() -> ExitCode {
         "test" => test(&workspace, rest),
         "check" if rest.is_empty() => outcome(check::run(&workspace)),
         "provision" if rest.is_empty() => outcome(provision::run(&workspace).map(drop)),
-        "measure" if rest.is_empty() => outcome(measure::run(&workspace)),
+        "measure" => match rest {
+            [] => outcome(measure::run(&workspace, None)),
+            [option, binary] if option == "--binary" => outcome(measure::run(&workspace, Some(Path::new(binary)))),
+            _ => {
+                say!("xtask: error: measure takes --binary FILE and nothing else");
+                ExitCode::from(2)
+            }
+        },
         "oracle" => compare(&workspace, rest),
         "bench" if rest.first().is_some_and(|what| what == "download") => {
             measured(download::Options::parse(&rest[1..]).and_then(|options| download::run(&workspace, &options)))

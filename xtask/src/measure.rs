@@ -84,17 +84,22 @@ impl Figure {
     }
 }
 
-/// Builds the release binary, measures it and prints the table.
+/// Measures `binary`, or the release binary, which is built then, and prints the table.
 ///
 /// # Errors
 /// When something cannot be measured, and when a figure is over its limit.
-pub(crate) fn run(workspace: &Workspace) -> Result<(), MeasureError> {
-    let mut build = Command::new(cargo());
-    build.args(["build", "--release", "--package", "goferry", "--locked"]);
-    say!("    cargo build --release --package goferry --locked");
-    output(build.current_dir(&workspace.root))?;
-    let program = workspace.target.join("release/goferry");
-    let size = fs::metadata(&program).map_err(doing("looking at the release binary"))?;
+pub(crate) fn run(workspace: &Workspace, binary: Option<&Path>) -> Result<(), MeasureError> {
+    let program = match binary {
+        Some(binary) => fs::canonicalize(binary).map_err(doing("looking for the binary"))?,
+        None => {
+            let mut build = Command::new(cargo());
+            build.args(["build", "--release", "--package", "goferry", "--locked"]);
+            say!("    cargo build --release --package goferry --locked");
+            output(build.current_dir(&workspace.root))?;
+            workspace.target.join("release/goferry")
+        }
+    };
+    let size = fs::metadata(&program).map_err(doing("looking at the binary"))?;
 
     let healthy = Scenario {
         universe: UniverseSpec { modules: 200, zip_size: ZipSize::Fixed(50_000), ..UniverseSpec::default() },
