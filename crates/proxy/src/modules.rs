@@ -196,7 +196,8 @@ impl Modules {
     fn may_fetch(&self, key: &Key) -> Result<(), FetchError> {
         if self.store.mode() != SourceMode::Fetch {
             let text = format!(
-                "{}: the .{} is not in the store, and this proxy serves what is in its store only (--offline or --frozen)",
+                "{}: the .{} is not in the store, and this proxy serves what is in its store only (--offline or --frozen); \
+                 whoever runs it can add it",
                 key.0,
                 key.1.extension()
             );

@@ -60,7 +60,7 @@ fn headline(error: &FetchError) -> Option<String> {
         Some(asked) => match &asked.database {
             None => format!("the upstream {}", asked.base),
             Some(name) if asked.base.ends_with(&format!("://{name}")) => format!("the checksum database {name}"),
-            Some(name) => format!("the checksum database {name} (through {})", asked.base),
+            Some(name) => format!("the checksum database {name} (at {})", asked.base),
         },
     };
     let setting = if error.asked.as_ref().is_some_and(|asked| asked.database.is_some()) {
@@ -88,10 +88,17 @@ fn headline(error: &FetchError) -> Option<String> {
             format!("{whom} answers {status} where a module proxy does not: check goferry's setting {setting}")
         }
         FailKind::Network(failed) => network(failed.as_deref(), error, &whom, setting),
-        FailKind::Mismatch => format!(
-            "SECURITY ERROR: {whom}, or something on goferry's way to it, sends this with a wrong checksum: do not go around \
-             goferry before it is clear why"
-        ),
+        FailKind::Mismatch => {
+            let (who, what) = if error.detail.contains("checksum mismatch") {
+                (whom.as_str(), "sends this with a wrong checksum")
+            } else {
+                ("the checksum database", "contradicts what it has signed")
+            };
+            format!(
+                "SECURITY ERROR: {who}, or something on goferry's way to it, {what}: do not go around goferry before it is \
+                 clear why"
+            )
+        }
         FailKind::Invalid if error.party == Party::Goferry => {
             "goferry itself failed: try again, and report it".to_owned()
         }
@@ -212,14 +219,21 @@ mod tests {
         let begin = "the checksum database sum.example.com cannot be reached from goferry: ";
         assert!(words.starts_with(begin) && words.contains("setting sumdb or no-sumdb\n"), "{words}");
         let words = asked(silent, Party::Network, upstream, database);
-        let begin = "the checksum database sum.example.com (through https://goproxy.example.com) cannot";
+        let begin = "the checksum database sum.example.com (at https://goproxy.example.com) cannot";
         assert!(words.starts_with(begin), "{words}");
         let proxy = net(Phase::Tunnel, ErrorKind::Status(407), Party::Proxy);
         assert!(asked(proxy, Party::Proxy, upstream, None).starts_with("the forward proxy of goferry (HTTPS_PROXY)"));
         assert!(
             asked(FailKind::NotFound(404), Party::Upstream, upstream, None).starts_with("the upstream https://gop")
         );
-        assert!(asked(FailKind::Mismatch, Party::Upstream, upstream, None).starts_with("SECURITY ERROR: "));
+        assert!(asked(FailKind::Mismatch, Party::Upstream, upstream, None).starts_with("SECURITY ERROR: the checksum"));
+        let mut forged =
+            FetchError::new(FailKind::Mismatch, Party::Upstream, "m@v: verifying module: checksum mismatch");
+        assert!(
+            all(&forged).starts_with("SECURITY ERROR: the upstream of goferry, or something on goferry's way to it, ")
+        );
+        forged.asked = Some(Box::new(Asked { base: upstream.to_owned(), database: None }));
+        assert!(all(&forged).starts_with("SECURITY ERROR: the upstream https://goproxy.example.com, or something"));
         // What this proxy itself does not have says so itself.
         let own = FetchError::new(FailKind::NotFound(404), Party::Client, "m@v: not in the store");
         assert_eq!(all(&own), "m@v: not in the store");

@@ -274,7 +274,7 @@ impl Client {
         let since = patience.since().unwrap_or_else(std::time::Instant::now);
         let error = match next {
             Next::GiveUp(error) => {
-                standing.bad(blame, since, &error);
+                standing.bad(blame, patience.is_hurried(), since, &error);
                 error
             }
             Next::Wait(pause) => match standing.given_up(since, &url) {

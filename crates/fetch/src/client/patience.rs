@@ -99,6 +99,11 @@ impl Patience {
         Patience { full, ..Patience::new(hurried) }
     }
 
+    /// Whether its budget is a small one.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.config.timeout < self.full.timeout || self.config.retries < self.full.retries
+    }
+
     /// This try's answer has begun.
     pub(crate) fn answered(&mut self) {
         self.answered = true;
@@ -179,7 +184,10 @@ impl Patience {
                     let error = if self.config.retries == 0 || self.busy <= 1 {
                         error
                     } else {
-                        FetchError { detail: format!("{} ({} tries)", error.detail, self.busy), ..error }
+                        // What the server said is below the first line.
+                        let (first, rest) =
+                            error.detail.split_at(error.detail.find('\n').unwrap_or(error.detail.len()));
+                        FetchError { detail: format!("{first} ({} tries){rest}", self.busy), ..error }
                     };
                     return Next::GiveUp(error);
                 }

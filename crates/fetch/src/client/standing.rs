@@ -165,8 +165,8 @@ impl Standing {
         }
     }
 
-    /// A file that failed since `since` was given up.
-    pub(super) fn bad(&self, blame: Blame, since: Instant, error: &FetchError) {
+    /// A file that failed since `since` was given up; `probe`: it was to find out.
+    pub(super) fn bad(&self, blame: Blame, probe: bool, since: Instant, error: &FetchError) {
         let sure = match blame {
             Blame::None => return,
             Blame::Alive => return self.good(),
@@ -179,9 +179,8 @@ impl Standing {
         }
         let now = Instant::now();
         state.now = match (state.now, sure) {
-            (Now::Shunned(until), None) => Now::Shunned(until),
-            // Found out.
-            (Now::Probed(_), None) => Now::Shunned(now + self.cool),
+            (Now::Probed(_), None) if probe => Now::Shunned(now + self.cool),
+            (known @ (Now::Shunned(_) | Now::Probed(_)), None) => known,
             (_, None) => Now::Doubted,
             (_, Some(after)) => Now::Shunned(now + after.unwrap_or_default().min(LONGEST).max(self.cool)),
         };
@@ -242,7 +241,7 @@ mod tests {
         let standing = standing();
         let since = Instant::now();
         assert!(!standing.admit("http://a/b").await.unwrap().probe);
-        standing.bad(Blame::Sure(None), since, &error());
+        standing.bad(Blame::Sure(None), false, since, &error());
         let text = words(standing.admit("http://a/b").await);
         assert_eq!(text, "GET http://a/b: not asked, for it failed 0 s ago: http://a/first: refused");
         // A request that is under way is not sent again, unless it began to fail after something came.
@@ -252,7 +251,7 @@ mod tests {
         let pass = standing.admit("http://a/b").await.unwrap();
         assert!(pass.probe && pass.patience(ClientConfig::default()).timeout == PROBE);
         assert!(standing.admit("http://a/b").await.is_err());
-        standing.bad(Blame::Sure(None), Instant::now(), &error());
+        standing.bad(Blame::Sure(None), false, Instant::now(), &error());
         drop(pass);
         assert!(standing.admit("http://a/b").await.is_err());
         tokio::time::sleep(COOL).await;
@@ -266,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn where_there_is_doubt_one_finds_out_and_others_wait() {
         let standing = standing();
-        standing.bad(Blame::Maybe, Instant::now(), &error());
+        standing.bad(Blame::Maybe, false, Instant::now(), &error());
         let pass = standing.admit("http://a/b").await.unwrap();
         assert!(pass.probe);
         let other = tokio::spawn({
@@ -280,7 +279,9 @@ mod tests {
         assert_eq!(other.await.unwrap(), Ok(true));
         // Its pass is gone too.
         let pass = standing.admit("http://a/b").await.unwrap();
-        standing.bad(Blame::Maybe, Instant::now(), &error());
+        standing.bad(Blame::Maybe, false, Instant::now(), &error());
+        assert!(matches!(standing.lock().now, Now::Probed(true)), "who does not know yet is asked");
+        standing.bad(Blame::Maybe, true, Instant::now(), &error());
         drop(pass);
         assert!(standing.admit("http://a/b").await.is_err());
     }
@@ -289,16 +290,16 @@ mod tests {
     async fn what_came_meanwhile_speaks_for_it() {
         let standing = standing();
         let since = Instant::now();
-        standing.bad(Blame::Alive, since, &error());
-        standing.bad(Blame::Maybe, since, &error());
-        standing.bad(Blame::Sure(None), since, &error());
+        standing.bad(Blame::Alive, false, since, &error());
+        standing.bad(Blame::Maybe, false, since, &error());
+        standing.bad(Blame::Sure(None), false, since, &error());
         assert!(!standing.admit("http://a/b").await.unwrap().probe);
         // What it asks for itself is kept to, but not for ever.
-        standing.bad(Blame::Sure(Some(Duration::from_secs(3600))), Instant::now(), &error());
+        standing.bad(Blame::Sure(Some(Duration::from_secs(3600))), false, Instant::now(), &error());
         let Now::Shunned(until) = standing.lock().now else { panic!("it is not shunned") };
         assert!(until <= Instant::now() + LONGEST && until > Instant::now() + LONGEST / 2);
         let never = Arc::new(Standing::new(Duration::ZERO));
-        never.bad(Blame::Sure(None), Instant::now(), &error());
+        never.bad(Blame::Sure(None), false, Instant::now(), &error());
         assert!(!never.admit("http://a/b").await.unwrap().probe);
     }
 }

@@ -121,9 +121,10 @@ impl Sources {
             return ask(Place::Direct(&self.direct)).await;
         }
         let mut best: Option<FetchError> = None;
+        let mut absent = Vec::new();
         for entry in self.list.entries() {
             let (outcome, direct) = match &entry.target {
-                ProxyTarget::Url(url) => (ask(Place::Proxy(url)).await, false),
+                ProxyTarget::Url(url) => (ask(Place::Proxy(url)).await.map_err(|error| error.asked_of(url)), false),
                 ProxyTarget::Direct => (ask(Place::Direct(&self.direct)).await, true),
                 ProxyTarget::Off => {
                     let text = format!("{path}: module lookup disabled by GOPROXY=off");
@@ -135,6 +136,9 @@ impl Sources {
                 Err(error) => error,
             };
             let not_found = error.is_not_found();
+            if not_found && let ProxyTarget::Url(url) = &entry.target {
+                absent.push(url.to_string());
+            }
             let goes_on = not_found || entry.on == FallBack::AnyError;
             // What this machine or the content is at fault for, no other proxy mends.
             let own = matches!(error.kind, FailKind::Local(_) | FailKind::Mismatch);
@@ -145,9 +149,14 @@ impl Sources {
                 break;
             }
         }
-        Err(best.unwrap_or_else(|| {
+        let mut error = best.unwrap_or_else(|| {
             FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}: GOPROXY names nobody to ask"))
-        }))
+        });
+        absent.retain(|base| error.asked.as_ref().is_none_or(|asked| asked.base != *base));
+        if !absent.is_empty() {
+            error.detail.push_str(&format!("\nnot found either at {}", absent.join(", ")));
+        }
+        Err(error)
     }
 
     /// The bytes of a `.info`, as sent. Of two with different ranks the higher goes first.
