@@ -17,7 +17,7 @@ fn doctor_says_what_each_fault_is() {
     let wanted = |fault: &Fault| only.as_deref().is_none_or(|only| fault.id.starts_with(only));
     let queue: Mutex<VecDeque<Fault>> = Mutex::new(faults::all().into_iter().filter(wanted).collect());
     assert!(!queue.lock().unwrap().is_empty(), "no fault begins with GOFERRY_FAULT");
-    let wrong = Mutex::new(Vec::new());
+    let (wrong, costly) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let program = std::env::var("GOFERRY_DOCTOR").unwrap_or_else(|_| env!("CARGO_BIN_EXE_goferry").to_owned());
     let go: GoVersion = "go1.27.3".parse().unwrap();
     let doctor = Doctor::new(program, go);
@@ -26,14 +26,22 @@ fn doctor_says_what_each_fault_is() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(fault) = next() {
-                    if let Err(why) = check(&doctor, &fault) {
-                        wrong.lock().unwrap().push(format!("{}: {why}", fault.id));
+                    match check(&doctor, &fault) {
+                        Ok(()) => {}
+                        Err(why) if why.contains("is warning, not info") => costly.lock().unwrap().push(fault),
+                        Err(why) => wrong.lock().unwrap().push(format!("{}: {why}", fault.id)),
                     }
                 }
             });
         }
     });
     let mut wrong = wrong.into_inner().unwrap();
+    // Whether it is worth a warning depends on what it costs, and that on how busy the machine is: once more, alone.
+    for fault in costly.into_inner().unwrap() {
+        if let Err(why) = check(&doctor, &fault) {
+            wrong.push(format!("{}: {why}", fault.id));
+        }
+    }
     wrong.sort();
     assert!(wrong.is_empty(), "{} diagnoses are wrong:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }

@@ -70,7 +70,10 @@ fn figures_log_and_upstream_tell_of_the_same_requests() {
     }
     let healed: Vec<&Value> = lines.iter().filter(|line| line["healed"] == true).collect();
     assert!(!healed.is_empty() && healed.iter().all(|line| line["route"] == "zip"), "{healed:?}");
-    assert!(metrics.sum("goferry_upstream_healed_total", &[]) >= 1.0);
+    // The reset ends all that is on its connection: the zip, and what of its look-up in the checksum database is on it
+    // then.
+    let healed = metrics.sum("goferry_upstream_healed_total", &[]) as u64;
+    assert!(healed >= 1);
     let missed = lines.iter().find(|line| line["cache"] == "miss" && line["route"] == "info").unwrap();
     assert!(missed["upstream_seconds"].as_f64().unwrap() >= 0.15, "{missed}");
     assert_eq!(metrics.sum("goferry_connections_opened_total", &[("protocol", "http1"), ("tls", "false")]), 8.0);
@@ -83,7 +86,9 @@ fn figures_log_and_upstream_tell_of_the_same_requests() {
     let seen = world.upstream.origin().unwrap().snapshot();
     let upstream = |name: &str| metrics.sum(name, &[]) as u64;
     assert_eq!(upstream("goferry_upstream_connections_opened_total"), seen.handshakes, "{seen:?}");
-    assert_eq!(upstream("goferry_upstream_requests_total"), seen.total_requests(), "{seen:?}");
+    // What was sent on the broken connection may have broken off before the upstream read it: it was healed too.
+    let (sent, read) = (upstream("goferry_upstream_requests_total"), seen.total_requests());
+    assert!((read..read + healed).contains(&sent), "{read} read, {sent} sent, {healed} healed: {seen:?}");
     assert!(upstream("goferry_upstream_requests_reused_total") > 0);
     assert_eq!(metrics.sum("goferry_upstream_handshake_seconds_count", &[("phase", "tls")]) as u64, seen.handshakes);
     let ended = metrics.sum("goferry_upstream_connections_ended_total", &[]);
