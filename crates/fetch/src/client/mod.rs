@@ -80,13 +80,13 @@ pub struct ClientConfig {
     /// Offer no HTTP/2.
     pub http1_only: bool,
     /// How long an origin that failed as a whole is left alone; zero: each file finds out for itself.
-    pub cool: Duration,
+    pub cool_down: Duration,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
         let timeout = Duration::from_secs(120);
-        ClientConfig { retries: 8, timeout, connections: 16, http1_only: false, cool: Duration::ZERO }
+        ClientConfig { retries: 8, timeout, connections: 16, http1_only: false, cool_down: Duration::ZERO }
     }
 }
 
@@ -257,7 +257,8 @@ impl Client {
     /// How `base` stands.
     pub(crate) fn standing(&self, base: &ProxyUrl) -> Arc<Standing> {
         let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
-        let standing = standings.entry(origin_of(base)).or_insert_with(|| Arc::new(Standing::new(self.config.cool)));
+        let standing =
+            standings.entry(origin_of(base)).or_insert_with(|| Arc::new(Standing::new(self.config.cool_down)));
         Arc::clone(standing)
     }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | well | it is sent, with all patience | *doubted* or *shunned* when a file is given up for what is no fault of the file, and nothing came from the origin meanwhile |
 //! | doubted | the first is sent, with little patience; others wait for what becomes of it | *well* at the first sign of life, else *shunned* |
-//! | shunned | it fails at once, with the words of the failure | after [`ClientConfig::cool`], or as long as Retry-After says: the next one is sent as above, and others go on to fail |
+//! | shunned | it fails at once, with the words of the failure | after [`ClientConfig::cool_down`], or as long as Retry-After says: the next one is sent as above, and others go on to fail |
 //!
 //! Where no connection can be opened, and where the origin says for how long it wants to be left alone, there is no doubt.
 

@@ -385,10 +385,10 @@ pub static KEYS: &[Key] = &[
         None,
         "how long an upstream that failed as a whole is left alone; 0s for not at all",
         |draft, given| {
-            draft.config.client.cool = given.time(NEVER)?;
+            draft.config.client.cool_down = given.time(NEVER)?;
             Ok(())
         },
-        |config| show_time(config.client.cool)
+        |config| show_time(config.client.cool_down)
     ),
     key!(
         "fetch.http1-only",

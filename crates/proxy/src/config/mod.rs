@@ -206,7 +206,7 @@ impl Default for ProxyConfig {
             // Somebody waits: not as long as for `goferry download`.
             client: ClientConfig {
                 timeout: Duration::from_secs(30),
-                cool: Duration::from_secs(5),
+                cool_down: Duration::from_secs(5),
                 ..ClientConfig::default()
             },
             limits: Limits::default(),
