@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::tally::{Running, Tally};
 use super::current::Follower;
 use super::frames::Counted;
+use super::held::{Held, Hold};
 use super::reader::Reader;
 use super::{Fault, Link, PREFACE, Stop, answer, date, takes_body};
 use crate::answer::{Answer, Content, Request};
@@ -49,6 +50,8 @@ where
 {
     let flood = Arc::new(AtomicBool::new(false));
     let io = Counted::new(io, PREFACE.len(), &limits, Arc::clone(&flood));
+    let hold = Hold::default();
+    let io = Held::new(io, hold.clone());
     let handshake = Builder::new()
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.header_bytes)
@@ -71,7 +74,13 @@ where
     loop {
         tokio::select! {
             biased;
-            accepted = connection.accept() => match accepted {
+            accepted = poll_fn(|context| {
+                hold.set(true);
+                let first = connection.poll_accept(context);
+                hold.set(false);
+                // There are no more: what was answered goes out.
+                if first.is_pending() { connection.poll_accept(context) } else { first }
+            }) => match accepted {
                 // Not answered, it is reset.
                 Some(Ok(_)) if flood.load(Ordering::Relaxed) => {}
                 Some(Ok((request, respond))) => {

@@ -19,6 +19,7 @@ mod date;
 mod frames;
 mod h1;
 mod h2;
+mod held;
 mod heads;
 mod listen;
 mod load;
