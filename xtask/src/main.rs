@@ -11,6 +11,7 @@ mod measure;
 mod oracle;
 mod provision;
 mod say;
+mod scratch;
 mod served;
 mod steps;
 mod upstream;

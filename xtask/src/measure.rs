@@ -92,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, binary: Option<&Path>) -> Result<(), Me
     let program = match binary {
         Some(binary) => fs::canonicalize(binary).map_err(doing("looking for the binary"))?,
         None => {
-            let mut build = Command::new(cargo());
+            let mut build = cargo();
             build.args(["build", "--release", "--package", "goferry", "--locked"]);
             say!("    cargo build --release --package goferry --locked");
             output(build.current_dir(&workspace.root))?;

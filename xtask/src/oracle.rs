@@ -13,7 +13,6 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use goferry_lab::go_client::{GoClientError, GoVersion};
@@ -179,7 +178,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Oracle
 
 /// Builds the command, for release or as tests do.
 pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<PathBuf, WorkspaceError> {
-    let mut command = Command::new(cargo());
+    let mut command = cargo();
     command.args(["build", "--package", "goferry", "--locked"]).args(release.then_some("--release"));
     say!("    cargo build --package goferry{}", if release { " --release" } else { "" });
     output(command.current_dir(&workspace.root))?;

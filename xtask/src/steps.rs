@@ -7,7 +7,8 @@ use crate::check;
 use crate::oracle;
 use crate::provision::{self, Provided};
 use crate::say::say;
-use crate::workspace::{TestTarget, Workspace, cargo, shown};
+use crate::scratch;
+use crate::workspace::{self, TestTarget, Workspace, shown};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ fn time(took: Duration) -> String {
 
 fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
     let cargo = || {
-        let mut command = Command::new(cargo());
+        let mut command = workspace::cargo();
         command.current_dir(&workspace.root).stdin(Stdio::null());
         command
     };
@@ -198,6 +199,11 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
     }
     if let Some(h2spec) = &provided.h2spec {
         command.env("GOFERRY_H2SPEC", h2spec);
+    }
+    let runs_tests = matches!(step, Step::Unit | Step::Servers | Step::Faults);
+    let folder = runs_tests.then(scratch::in_memory).flatten();
+    if let Some(folder) = &folder {
+        command.env("TMPDIR", folder.path());
     }
     // A snapshot that differs is a failure, never a file to look at later.
     command.env("INSTA_UPDATE", "no");

@@ -1,7 +1,6 @@
 //! The checkout: where it is, what is in it, and commands run in it.
 
 use std::env;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -63,7 +62,7 @@ impl Workspace {
     pub(crate) fn find() -> Result<Self, WorkspaceError> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let root = root.parent().map(Path::to_owned).unwrap_or(root);
-        let mut command = Command::new(cargo());
+        let mut command = cargo();
         command.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(&root);
         let text = output(&mut command)?;
         let bad = |what: &str| WorkspaceError::Metadata(format!("no {what} in its output"));
@@ -115,9 +114,17 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The cargo that runs this program.
-pub(crate) fn cargo() -> OsString {
-    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+/// The cargo that runs this program, without what it says of this program's package: build scripts look at it, and
+/// would run again, with all that depends on them, each time that cargo is called here after it was called by hand.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Standard output of a command that must succeed. Its standard input is empty.
