@@ -15,7 +15,9 @@ const SEPARATOR: usize = "\n\t".len();
 /// All that is to be said of an error, a line each.
 pub(crate) fn all(error: &FetchError) -> String {
     let headline = headline(error);
-    let advice = error.advice.as_deref().filter(|_| headline.is_none() || error.kind == FailKind::Forbidden);
+    // Where the first line does not say all of what to do.
+    let more = matches!(error.kind, FailKind::Forbidden | FailKind::GoCommand | FailKind::Status(401 | 407));
+    let advice = error.advice.as_deref().filter(|_| more || headline.is_none());
     let lines = [headline.as_deref(), Some(&error.detail), advice];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
