@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use crate::world::{Client, STORED, World, eventually};
 
-/// Each with a store that is empty at first.
+/// Side by side, each with a store that is empty at first.
 const EPOCHS: u64 = 4;
 /// Kills of each.
 const ROUNDS: u64 = 50;
@@ -34,46 +34,52 @@ impl Random {
 
 #[test]
 fn two_hundred_kills_lose_nothing() {
-    for epoch in 0..EPOCHS {
-        let world = World::new(240, ZipSize::Skewed { smallest: 3_000, largest: 400_000 });
-        let paths = world.paths();
-        let answered = Mutex::new(HashSet::new());
-        let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (epoch + 1));
-        let mut killed = 0;
-        for round in 0..ROUNDS {
-            let mut server = world.serve(&["--log-level", "error"]);
-            let over = AtomicBool::new(false);
-            let pause = Duration::from_millis(80 + random.below(300));
-            let before: Vec<String> = answered.lock().unwrap().iter().cloned().collect();
-            std::thread::scope(|scope| {
-                for client in 0..CLIENTS {
-                    let seed = (epoch << 32) + (round << 8) + client + 1;
-                    let (world, server, paths, answered, over, before) =
-                        (&world, &server, &paths, &answered, &over, &before);
-                    scope.spawn(move || {
-                        ask(
-                            world,
-                            server,
-                            paths,
-                            before,
-                            answered,
-                            over,
-                            Random(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) | 1),
-                        )
-                    });
-                }
-                std::thread::sleep(pause);
-                server.signal(Signal::SIGKILL).unwrap();
-                over.store(true, Ordering::Relaxed);
-            });
-            killed += u64::from(server.wait(Duration::from_secs(10)).unwrap().is_none());
+    std::thread::scope(|scope| {
+        for epoch in 0..EPOCHS {
+            scope.spawn(move || kill(epoch));
         }
-        assert_eq!(killed, ROUNDS);
-        let answered = answered.into_inner().unwrap();
-        assert!(answered.len() > paths.len() / 4, "hardly anything was asked for: {}", answered.len());
-        everything_is_there(&world, &answered);
-        nothing_is_left_behind(&world);
+    });
+}
+
+fn kill(epoch: u64) {
+    let world = World::new(240, ZipSize::Skewed { smallest: 3_000, largest: 400_000 });
+    let paths = world.paths();
+    let answered = Mutex::new(HashSet::new());
+    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (epoch + 1));
+    let mut killed = 0;
+    for round in 0..ROUNDS {
+        let mut server = world.serve(&["--log-level", "error"]);
+        let over = AtomicBool::new(false);
+        let pause = Duration::from_millis(80 + random.below(300));
+        let before: Vec<String> = answered.lock().unwrap().iter().cloned().collect();
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let seed = (epoch << 32) + (round << 8) + client + 1;
+                let (world, server, paths, answered, over, before) =
+                    (&world, &server, &paths, &answered, &over, &before);
+                scope.spawn(move || {
+                    ask(
+                        world,
+                        server,
+                        paths,
+                        before,
+                        answered,
+                        over,
+                        Random(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) | 1),
+                    )
+                });
+            }
+            std::thread::sleep(pause);
+            server.signal(Signal::SIGKILL).unwrap();
+            over.store(true, Ordering::Relaxed);
+        });
+        killed += u64::from(server.wait(Duration::from_secs(10)).unwrap().is_none());
     }
+    assert_eq!(killed, ROUNDS);
+    let answered = answered.into_inner().unwrap();
+    assert!(answered.len() > paths.len() / 4, "hardly anything was asked for: {}", answered.len());
+    everything_is_there(&world, &answered);
+    nothing_is_left_behind(&world);
 }
 
 /// Asks until the server is gone. Half of the time for something new; else for what was answered before a kill, and is
