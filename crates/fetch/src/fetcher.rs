@@ -16,6 +16,9 @@ use crate::transfer::{Arrived, Context, Progress, Splitter, blocking};
 use crate::unpack::Unpacker;
 use crate::web::BoxFuture;
 
+/// Threads that write small files at once.
+const WRITERS: usize = 4;
+
 /// Says whether a hash is the right one.
 pub trait Judge: Send + Sync {
     /// Begins to find out, beside the fetch. What fails here fails again when the verdict is asked for.
@@ -78,7 +81,8 @@ impl Fetcher {
             return Ok(cached);
         }
         let sent = self.sources.info(module, rank).await?;
-        self.cache.write_info(module, &sent)
+        let (cache, module) = (Arc::clone(&self.cache), module.clone());
+        write(move || cache.write_info(&module, &sent)).await
     }
 
     /// A `.mod`: that of the cache, or fetched into it. Judged in either case. Of two with different ranks the higher goes
@@ -107,7 +111,8 @@ impl Fetcher {
         };
         let hash = DirHash::of_go_mod(&bytes);
         self.judge.check(module, Hashed::GoMod, &hash, &source).await?;
-        self.cache.write_mod(module, &bytes)?;
+        let (cache, module) = (Arc::clone(&self.cache), module.clone());
+        write(move || cache.write_mod(&module, &bytes)).await?;
         Ok(hash)
     }
 
@@ -239,6 +244,15 @@ impl Fetcher {
         })
         .await
     }
+}
+
+/// Writes a small file where that may take its time: a disk may be slow, and the threads that receive must not wait for it.
+async fn write<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
+) -> Result<T, FetchError> {
+    static TURNS: Semaphore = Semaphore::const_new(WRITERS);
+    let _turn = TURNS.acquire().await;
+    blocking(work).await
 }
 
 /// Lets the threads that receive go before this one, and those that it starts: a connection whose receiver waits for a

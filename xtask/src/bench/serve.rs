@@ -15,10 +15,12 @@ mod process;
 mod reuse;
 mod rows;
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
 use goferry_lab::go_client::GoVersion;
+use tempfile::TempDir;
 
 use self::load::Files;
 use self::page::Facts;
@@ -73,6 +75,8 @@ struct Bench<'a> {
     /// Where stores lie.
     disk: PathBuf,
     shelf: Shelf,
+    /// Those of all runs.
+    stores: RefCell<Vec<TempDir>>,
 }
 
 /// Measures and writes.
@@ -92,7 +96,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), BenchE
         None if others => candidates::goproxy(&go, &disk.join("peers"))?,
         None => None,
     };
-    let bench = Bench { workspace, options, go, goferry, goproxy, disk, shelf: Shelf::new()? };
+    let bench =
+        Bench { workspace, options, go, goferry, goproxy, disk, shelf: Shelf::new()?, stores: RefCell::default() };
     let facts = bench.facts(places)?;
     let load = machine::load()?;
     if load > 0.5 {

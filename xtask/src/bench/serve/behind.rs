@@ -87,9 +87,12 @@ impl Bench<'_> {
             (Through::GoproxyEmpty, Some(binary)) => Candidate::Goproxy(binary.clone()),
             _ => Candidate::Goferry(self.goferry.clone()),
         };
+        // A new store each time, and none removed before the end: ext4 is slow for minutes after many files went.
         let store = tempfile::TempDir::with_prefix_in("goferry-store-", &self.disk)?;
+        let path = store.path().to_owned();
+        self.stores.borrow_mut().push(store);
         settle(&self.disk)?;
-        let started = candidate.start(&self.go, &self.disk, store.path(), &served.env(), &[], link);
+        let started = candidate.start(&self.go, &self.disk, &path, &served.env(), &[], link);
         let running = match started {
             Ok(running) => running,
             Err(error) => return Ok(Err(error.to_string())),
