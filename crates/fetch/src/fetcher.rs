@@ -4,6 +4,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use goferry_module::{DirHash, FileKind, ModuleVersion};
 use goferry_net::Party;
 use tokio::sync::Semaphore;
@@ -90,11 +91,11 @@ impl Fetcher {
     ///
     /// # Errors
     /// Whatever kept it from being fetched, verified or written.
-    pub async fn go_mod(&self, module: &ModuleVersion, rank: u64) -> Result<DirHash, FetchError> {
+    pub async fn go_mod(&self, module: &ModuleVersion, rank: u64) -> Result<(Bytes, DirHash), FetchError> {
         if let Some(cached) = self.cache.read_mod(module) {
             let hash = DirHash::of_go_mod(&cached);
             self.judge.check(module, Hashed::GoMod, &hash, "the module cache").await?;
-            return Ok(hash);
+            return Ok((cached.into(), hash));
         }
         let (bytes, source) = {
             let mut get = pin!(self.sources.go_mod(module, rank));
@@ -111,9 +112,9 @@ impl Fetcher {
         };
         let hash = DirHash::of_go_mod(&bytes);
         self.judge.check(module, Hashed::GoMod, &hash, &source).await?;
-        let (cache, module) = (Arc::clone(&self.cache), module.clone());
-        write(move || cache.write_mod(&module, &bytes)).await?;
-        Ok(hash)
+        let (cache, module, content) = (Arc::clone(&self.cache), module.clone(), bytes.clone());
+        write(move || cache.write_mod(&module, &content)).await?;
+        Ok((bytes, hash))
     }
 
     /// A zip: that of the cache, or fetched into it; with `extract` unpacked beside it. Of two with different ranks the

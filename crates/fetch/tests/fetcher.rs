@@ -97,6 +97,7 @@ async fn what_comes_waits_for_the_judge() {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(file, "module example.com/m\n").unwrap();
     let judge = Arc::new(Slow { after: Some(Duration::from_millis(100)), found_out: AtomicBool::new(false) });
-    let hash = fetcher(proxy.path(), cache.path(), &judge).go_mod(&module(), 0).await.unwrap();
+    let (bytes, hash) = fetcher(proxy.path(), cache.path(), &judge).go_mod(&module(), 0).await.unwrap();
+    assert_eq!(bytes, "module example.com/m\n");
     assert_eq!(hash, DirHash::of_go_mod(b"module example.com/m\n"));
 }

@@ -215,19 +215,22 @@ impl Modules {
         let fetcher = self.upstream.fetcher(module.path());
         let (outcome, healed) = goferry_fetch::client::heeding(async {
             match kind {
-                FileKind::Info => fetcher.info(module, rank).await.map(|_| ()),
-                FileKind::Mod => fetcher.go_mod(module, rank).await.map(|_| ()),
+                FileKind::Info => {
+                    let bytes = fetcher.info(module, rank).await?;
+                    self.store.stored_small(module, *kind, bytes.into());
+                }
+                FileKind::Mod => {
+                    let (bytes, _) = fetcher.go_mod(module, rank).await?;
+                    self.store.stored_small(module, *kind, bytes);
+                }
                 FileKind::Zip => {
                     let fetched = fetcher.zip(module, false, rank).await?;
                     self.store.stored(module, fetched.hash);
-                    Ok(())
                 }
             }
+            Ok::<(), FetchError>(())
         })
         .await;
-        if outcome.is_ok() && *kind != FileKind::Zip {
-            self.store.stored_small();
-        }
         if outcome.as_ref().is_err_and(|error| error.kind == FailKind::Mismatch) {
             self.mismatches.fetch_add(1, Ordering::Relaxed);
         }

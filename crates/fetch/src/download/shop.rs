@@ -126,7 +126,7 @@ impl Shop {
     /// # Errors
     /// Whatever kept it from being fetched, verified or written.
     pub(super) async fn go_mod(&self, module: &ModuleVersion) -> Result<DirHash, FetchError> {
-        self.go_mods.get(module.clone(), || self.fetcher.go_mod(module, 0)).await
+        self.go_mods.get(module.clone(), async || Ok(self.fetcher.go_mod(module, 0).await?.1)).await
     }
 
     /// The bytes of a go.mod, verified.

@@ -84,6 +84,16 @@ impl Graph {
         self.roots.contains(path)
     }
 
+    /// How many paths the main module requires itself, as far as is known.
+    pub(super) fn roots(&self) -> usize {
+        self.roots.len()
+    }
+
+    /// Whether the path is the first one of those.
+    pub(super) fn is_first(&self, path: &ModulePath) -> bool {
+        self.roots.iter().min() == Some(path)
+    }
+
     /// The versions that are selected, as far as is known: of what the main module requires itself, or of what is
     /// required only by modules below go 1.17.
     pub(super) fn selected(&self, roots: bool) -> Vec<ModuleVersion> {

@@ -17,6 +17,8 @@ use super::graph::Graph;
 
 /// How many must fit the graph before the others are fetched: `go get` asks for one.
 const ENOUGH: usize = 2;
+/// Of so many, whoever asks for the first one in their order means to ask for all.
+const MANY: usize = 16;
 
 /// The `.info`s of one client.
 #[derive(Debug, Default)]
@@ -69,7 +71,8 @@ impl Infos {
         } else {
             return Vec::new();
         }
-        if self.fitting < ENOUGH {
+        let begins = graph.roots() >= MANY && graph.is_first(path);
+        if self.fitting < ENOUGH && !begins {
             return Vec::new();
         }
         let mut next = Vec::new();

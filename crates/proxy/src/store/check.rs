@@ -22,6 +22,10 @@ const TRIES: usize = 4;
 impl Store {
     /// A `.info`: it must be JSON that names the version.
     pub(super) async fn info(self: &Arc<Self>, module: &ModuleVersion) -> Result<Option<Vec<u8>>, FetchError> {
+        // Most of what is asked for first is not there: that is known without another thread.
+        if !is_there(&self.cache.file(module, FileKind::Info)) {
+            return Ok(None);
+        }
         let (this, version) = (Arc::clone(self), module.clone());
         let read = blocking(move || {
             let read = this.cache.read_info(&version);
@@ -44,6 +48,9 @@ impl Store {
         module: &ModuleVersion,
         judge: &Arc<dyn Judge>,
     ) -> Result<Option<Vec<u8>>, FetchError> {
+        if !is_there(&self.cache.file(module, FileKind::Mod)) {
+            return Ok(None);
+        }
         let (this, version) = (Arc::clone(self), module.clone());
         let read = blocking(move || {
             let read = this.cache.read_mod(&version);

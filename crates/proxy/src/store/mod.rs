@@ -217,20 +217,23 @@ impl Store {
                     FileKind::Info => self.info(module).await?,
                     _ => self.go_mod(module, judge).await?,
                 };
-                Ok(bytes.map(|bytes| {
-                    let kind = if kind == FileKind::Info { "application/json" } else { "text/plain; charset=utf-8" };
-                    let entity = small(bytes.into(), kind, FOR_EVER);
-                    self.memory.insert(key, entity.clone());
-                    entity
-                }))
+                Ok(bytes.map(|bytes| self.remember(key, bytes.into())))
             }
             FileKind::Zip => self.zip(module, judge).await,
         }
     }
 
-    /// A small file has just been stored: it takes a block.
-    pub fn stored_small(&self) {
+    /// A `.info` or `.mod` has just been judged and stored: it takes a block, and need not be read again.
+    pub fn stored_small(&self, module: &ModuleVersion, kind: FileKind, bytes: Bytes) {
         self.size.fetch_add(4096, Ordering::Relaxed);
+        self.remember((module.clone(), kind), bytes);
+    }
+
+    fn remember(&self, key: Key, bytes: Bytes) -> Entity {
+        let kind = if key.1 == FileKind::Info { "application/json" } else { "text/plain; charset=utf-8" };
+        let entity = small(bytes, kind, FOR_EVER);
+        self.memory.insert(key, entity.clone());
+        entity
     }
 
     /// A zip has just been judged and stored: it need not be read again.
