@@ -16,7 +16,10 @@ const SEPARATOR: usize = "\n\t".len();
 pub(crate) fn all(error: &FetchError) -> String {
     let headline = headline(error);
     // Where the first line does not say all of what to do.
-    let more = matches!(error.kind, FailKind::Forbidden | FailKind::GoCommand | FailKind::Status(401 | 407));
+    let more = matches!(
+        error.kind,
+        FailKind::Forbidden | FailKind::GoCommand | FailKind::Mismatch | FailKind::Status(401 | 407)
+    );
     let advice = error.advice.as_deref().filter(|_| more || headline.is_none());
     let lines = [headline.as_deref(), Some(&error.detail), advice];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
