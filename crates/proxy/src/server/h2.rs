@@ -32,8 +32,6 @@ use crate::config::Limits;
 use crate::exchange::Exchange;
 use crate::proxy::Proxy;
 
-/// What may wait to be sent on a stream.
-const WAITING: usize = 512 << 10;
 /// What a client may send of a body before it must wait.
 const WINDOW: u32 = 1 << 20;
 /// Streams that were reset before they were looked at.
@@ -60,7 +58,7 @@ where
         .max_concurrent_reset_streams(limits.resets.min(UNSEEN_RESETS))
         .max_pending_accept_reset_streams(limits.resets.min(UNSEEN_RESETS))
         .max_local_error_reset_streams(Some(limits.resets))
-        .max_send_buffer_size(WAITING)
+        .max_send_buffer_size(link.shared.load.waiting())
         .handshake(io);
     let mut connection = match timeout(limits.header_time, handshake).await {
         Ok(connection) => connection?,

@@ -8,6 +8,8 @@ const PIECES: usize = 48 << 20;
 const PIECE: (usize, usize) = (32 << 10, 256 << 10);
 /// What a connection of TLS keeps of what its client does not take: where there are few connections, and where many.
 const TLS: (usize, usize) = (64 << 10, 24 << 10);
+/// What may wait to be sent on a stream of HTTP/2: where there are few connections, and where many.
+const WAITING: (usize, usize) = (128 << 10, 32 << 10);
 /// So many are many.
 const MANY: usize = 256;
 
@@ -30,7 +32,16 @@ impl Load {
 
     /// What a new connection of TLS may keep.
     pub(super) fn tls_buffer(&self) -> usize {
-        if self.connections.load(Ordering::Relaxed) < MANY { TLS.0 } else { TLS.1 }
+        if self.are_few() { TLS.0 } else { TLS.1 }
+    }
+
+    /// What may wait on each stream of a new connection of HTTP/2.
+    pub(super) fn waiting(&self) -> usize {
+        if self.are_few() { WAITING.0 } else { WAITING.1 }
+    }
+
+    fn are_few(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) < MANY
     }
 }
 
@@ -47,6 +58,9 @@ mod tests {
         // One piece on its way, and another that is read meanwhile.
         let each = 2 * load.piece() + load.tls_buffer();
         assert!(each * 1000 < 130 << 20, "{each}");
+        // Over HTTP/2 more than a piece may wait; the first ones were told so when they were few.
+        let (many, few) = (load.waiting() + load.piece() + TLS.1, WAITING.0 + load.piece() + TLS.0);
+        assert!(many * (1000 - MANY) + few * MANY < 150 << 20, "{many} {few}");
         load.readers.store(1_000_000, Ordering::Relaxed);
         assert_eq!(load.piece(), 32 << 10);
     }
