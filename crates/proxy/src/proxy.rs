@@ -8,8 +8,8 @@ use std::task::Poll;
 use goferry_env::{Environment, Inputs};
 use goferry_fetch::FetchError;
 use goferry_fetch::source::Changing;
-use goferry_module::ModulePath;
 use goferry_module::pattern::match_prefix_patterns;
+use goferry_module::{FileKind, ModulePath, ModuleVersion};
 use http::header::{AGE, ALLOW, HeaderName, SERVER, VIA};
 use http::{HeaderValue, Method, StatusCode};
 use quick_cache::sync::Cache as Recent;
@@ -237,36 +237,11 @@ impl Proxy {
 
     async fn routes(&self, route: &Arc<Route>, request: &Request, user: Option<&str>) -> Answer {
         let client = user.unwrap_or(&request.peer.address);
-        let told = |waiting| {
-            if request.method == Method::GET && may_fetch(request) {
-                self.ahead.asked(client, route, waiting);
-            }
-        };
         if !matches!(**route, Route::File(..)) {
-            told(true);
+            self.tell(client, route, request, true);
         }
         match &**route {
-            Route::File(module, kind) => {
-                let mut file = pin!(self.modules.file(module, *kind, may_fetch(request)));
-                // What is asked for is on its way before what is fetched ahead.
-                let at_once = poll_fn(|context| Poll::Ready(file.as_mut().poll(context))).await;
-                told(at_once.is_pending());
-                let outcome = match at_once {
-                    Poll::Ready(outcome) => outcome,
-                    Poll::Pending => file.await,
-                };
-                match outcome {
-                    Ok(served) => {
-                        self.ahead.given(client, module, *kind, &served);
-                        let mut answer = Answer::entity(&served.entity, &request.headers);
-                        answer.note.cache = served.cache;
-                        answer.note.upstream = served.upstream;
-                        answer.note.healed = served.healed;
-                        answer
-                    }
-                    Err(error) => Answer::failed(&error),
-                }
-            }
+            Route::File(module, kind) => self.file(client, route, module, *kind, request).await,
             // What is seldom asked for must not make the answer to every request larger: it is moved about.
             Route::List(path) => Box::pin(self.name(path, &Changing::List, "text/plain; charset=utf-8", request)).await,
             Route::Latest(path) => Box::pin(self.name(path, &Changing::Latest, "application/json", request)).await,
@@ -282,6 +257,42 @@ impl Proxy {
             Route::Metrics => self.operator.metrics(),
             Route::Connections => self.operator.connections(),
             Route::Warm => self.warm.answer(request).await,
+        }
+    }
+
+    /// A file of a version. It is on its way before what is fetched ahead for it.
+    async fn file(
+        &self,
+        client: &str,
+        route: &Arc<Route>,
+        module: &ModuleVersion,
+        kind: FileKind,
+        request: &Request,
+    ) -> Answer {
+        let mut file = pin!(self.modules.file(module, kind, may_fetch(request)));
+        let at_once = poll_fn(|context| Poll::Ready(file.as_mut().poll(context))).await;
+        self.tell(client, route, request, at_once.is_pending());
+        let outcome = match at_once {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => file.await,
+        };
+        match outcome {
+            Ok(served) => {
+                self.ahead.given(client, module, kind, &served);
+                let mut answer = Answer::entity(&served.entity, &request.headers);
+                answer.note.cache = served.cache;
+                answer.note.upstream = served.upstream;
+                answer.note.healed = served.healed;
+                answer
+            }
+            Err(error) => Answer::failed(&error),
+        }
+    }
+
+    /// Tells what is asked for, and whether the client has to wait for it.
+    fn tell(&self, client: &str, route: &Arc<Route>, request: &Request, waiting: bool) {
+        if request.method == Method::GET && may_fetch(request) {
+            self.ahead.asked(client, route, waiting);
         }
     }
 

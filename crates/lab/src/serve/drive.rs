@@ -25,7 +25,6 @@ pub struct ServeDrive {
     program: PathBuf,
     versions: Vec<GoVersion>,
     limit: Duration,
-    args: Vec<String>,
 }
 
 /// What became of it.
@@ -80,14 +79,7 @@ impl ServeDrive {
     /// of the scenario's project, with empty caches, and is ended at `limit`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, versions: &[GoVersion], limit: Duration) -> Self {
-        Self { program: program.into(), versions: versions.to_vec(), limit, args: Vec::new() }
-    }
-
-    /// More arguments for `serve`.
-    #[must_use]
-    pub fn args(mut self, args: &[&str]) -> Self {
-        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
-        self
+        Self { program: program.into(), versions: versions.to_vec(), limit }
     }
 
     /// Does it through `scenario` on a link of its own.
@@ -133,7 +125,7 @@ impl ServeDrive {
         if running.env().get("GOSUMDB").is_some_and(|name| name == "off") {
             command.env("GOSUMDB", running.universe().sumdb_key());
         }
-        command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(home.path().join("store")).args(&self.args);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--store"]).arg(home.path().join("store"));
         let log = home.path().join("serve.log");
         let start = || ServeProcess::start(&mut command, &log);
         let process = match running.link() {
