@@ -14,6 +14,11 @@ use crate::cache::{Origin, SegmentWriter};
 use crate::client::{Get, Next, Patience, Trouble};
 use crate::error::{FailKind, FetchError};
 
+/// The window may open by so much while a piece's end comes nearer.
+const CHUNK: u64 = 64 << 10;
+/// What a server of HTTP/1.1, whom nothing but TCP holds back, is taken to have sent ahead.
+const AHEAD: u64 = 512 << 10;
+
 /// A piece at work. Its end may come nearer while it runs: then another piece does the rest.
 #[derive(Debug)]
 pub(super) struct Piece {
@@ -23,6 +28,8 @@ pub(super) struct Piece {
     from: u64,
     at: AtomicU64,
     end: AtomicU64,
+    /// Up to where the server may send already, as far as that is known.
+    granted: AtomicU64,
     began: Instant,
     /// Bytes that had not arrived before.
     new: AtomicU64,
@@ -49,6 +56,7 @@ impl Piece {
             from: hole.from,
             at: AtomicU64::new(hole.from),
             end: AtomicU64::new(hole.to),
+            granted: AtomicU64::new(u64::MAX),
             began: Instant::now(),
             new: AtomicU64::new(0),
         }
@@ -67,12 +75,27 @@ impl Piece {
         Duration::from_secs_f64((self.left() as f64 / rate.max(1.0)).min(1e6))
     }
 
-    /// Gives the second half of what is left to a new piece.
+    /// How many bytes of what is left it can give away: at most half, and none that the server may be sending already.
+    pub(super) fn spare(&self) -> u64 {
+        if self.left() == 0 { 0 } else { self.end().saturating_sub(self.middle()) }
+    }
+
+    /// Gives what it can spare to a new piece.
     pub(super) fn split(&self) -> Piece {
-        let (at, end) = (self.at(), self.end());
-        let middle = at + end.saturating_sub(at) / 2;
+        let (middle, end) = (self.middle(), self.end());
         self.end.store(middle, Ordering::Relaxed);
         Piece::new(&Hole { piece: middle, from: middle, to: end })
+    }
+
+    /// The server may send as far as here.
+    pub(super) fn grant(&self, position: u64) {
+        self.granted.store(position, Ordering::Relaxed);
+    }
+
+    fn middle(&self) -> u64 {
+        let (at, end) = (self.at(), self.end());
+        let granted = self.granted.load(Ordering::Relaxed).saturating_add(CHUNK);
+        (at + end.saturating_sub(at) / 2).max(granted).min(end)
     }
 
     fn at(&self) -> u64 {
@@ -149,6 +172,8 @@ impl Piece {
     }
 
     async fn ask(&self, job: &Job, kept: &Origin, patience: &Patience) -> Result<(Response, Pool), Trouble> {
+        // Nothing is known before the answer.
+        self.grant(u64::MAX);
         let (at, end) = (self.at(), self.end());
         let known = end != u64::MAX;
         let get = Get {
@@ -173,6 +198,9 @@ impl Piece {
     ) -> Result<Ended, Trouble> {
         patience.answered();
         loop {
+            let at = self.at();
+            response.body.want(self.end().saturating_sub(at));
+            self.grant(at.saturating_add(response.body.granted().unwrap_or(AHEAD)));
             match response.body.chunk().await {
                 Ok(Some(data)) => {
                     let (at, end) = (self.at(), self.end());

@@ -1,4 +1,7 @@
 //! Work for connections that have none: halves of the pieces with the most left.
+//!
+//! Nothing is fetched twice for it: what a piece gives away lies beyond what the stream's window lets the server send, and the
+//! window is not opened further ([`goferry_net::pool::Body::want`]).
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -10,10 +13,10 @@ use super::piece::Piece;
 use crate::client::Client;
 use crate::error::FetchError;
 
-/// A piece with less left is not worth a request of its own.
-const LEAST: u64 = 384 << 10;
+/// Less is not worth a request of its own.
+const LEAST: u64 = 192 << 10;
 
-/// Nor is one that is done soon: what is on its way already is thrown away when its end comes nearer.
+/// Nor is what is done soon.
 const SOON: Duration = Duration::from_millis(900);
 
 /// The transfers that may give pieces away.
@@ -84,7 +87,7 @@ impl Splitter {
         }
     }
 
-    /// Halves the piece with the most left. False where none is worth it.
+    /// Halves the piece that has the most to spare. False where none is worth it.
     fn split(&self, base: &str) -> bool {
         let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
         transfers.retain(|transfer| transfer.strong_count() > 0);
@@ -92,9 +95,10 @@ impl Splitter {
         for transfer in transfers.iter().filter_map(Weak::upgrade).filter(|transfer| transfer.base == base) {
             let pieces = transfer.pieces.lock().unwrap_or_else(PoisonError::into_inner).clone();
             for piece in pieces {
-                let left = piece.left();
-                if left >= LEAST && piece.time_left() >= SOON && best.as_ref().is_none_or(|(most, ..)| left > *most) {
-                    best = Some((left, Arc::clone(&transfer), piece));
+                let spare = piece.spare();
+                let worth = spare >= LEAST && piece.time_left() >= SOON;
+                if worth && best.as_ref().is_none_or(|(most, ..)| spare > *most) {
+                    best = Some((spare, Arc::clone(&transfer), piece));
                 }
             }
         }
@@ -113,19 +117,43 @@ mod tests {
     use super::super::range::Hole;
     use super::*;
 
+    fn base() -> ProxyUrl {
+        ProxyUrl::parse("https://goproxy.example.com").unwrap()
+    }
+
+    /// A transfer of one piece, of which the server may have sent so much.
+    fn transfer(to: u64, granted: u64) -> Splittable {
+        let piece = Piece::new(&Hole { piece: 0, from: 0, to });
+        piece.grant(granted);
+        Splittable::new(vec![Arc::new(piece)], &base())
+    }
+
     #[test]
-    fn the_piece_with_the_most_left_is_halved() {
-        let base = ProxyUrl::parse("https://goproxy.example.com").unwrap();
+    fn the_piece_with_the_most_to_spare_is_halved() {
         let splitter = Splitter::default();
-        let piece = |to| vec![Arc::new(Piece::new(&Hole { piece: 0, from: 0, to }))];
-        let (small, large) = (Splittable::new(piece(100), &base), Splittable::new(piece(1 << 21), &base));
+        let (small, large) = (transfer(100, 0), transfer(1 << 21, 0));
         let _small = splitter.register(&small);
         let mut asked = splitter.register(&large);
-        assert!(splitter.split(&base.to_string()));
+        assert!(splitter.split(&base().to_string()));
         let half = asked.try_recv().unwrap();
         assert_eq!((half.file, half.left()), (1 << 20, 1 << 20));
         assert!(!splitter.split("https://other.example.com"));
         drop(large);
-        assert!(!splitter.split(&base.to_string()), "only what is large enough");
+        assert!(!splitter.split(&base().to_string()), "only what is large enough");
+    }
+
+    #[test]
+    fn what_the_server_may_send_already_is_not_given_away() {
+        let splitter = Splitter::default();
+        let (first, second) = (transfer(4 << 20, 3 << 20), transfer(4 << 20, (4 << 20) - 1000));
+        let mut asked = splitter.register(&first);
+        let _second = splitter.register(&second);
+        assert!(splitter.split(&base().to_string()));
+        let rest = asked.try_recv().unwrap();
+        assert!(rest.file > 3 << 20 && rest.file + rest.left() == 4 << 20, "{rest:?}");
+        assert!(!splitter.split(&base().to_string()), "of the other one all may be on its way");
+        let unanswered = transfer(4 << 20, u64::MAX);
+        let _unanswered = splitter.register(&unanswered);
+        assert!(!splitter.split(&base().to_string()));
     }
 }

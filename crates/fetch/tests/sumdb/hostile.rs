@@ -7,7 +7,7 @@ use goferry_fetch::{FailKind, FetchError};
 use goferry_module::sumdb::tlog::Hash;
 use goferry_net::Party;
 
-use crate::log::{Log, NAME, empty, sign};
+use crate::log::{Log, NAME, fork, sign};
 use crate::site::{Site, record};
 use crate::web::FakeWeb;
 use crate::{Machine, look_up_all, module};
@@ -72,15 +72,6 @@ async fn a_record_that_is_not_in_the_log_is_refused() {
         assert!(error.detail.contains("SECURITY ERROR") && error.detail.contains(why), "{error}");
         assert!(!machine.cached("lookup").exists());
     }
-}
-
-/// A log that has another record in place of one of the first.
-fn fork(log: &Log, at: u64) -> Log {
-    let mut forked = empty();
-    for id in 0..log.size() {
-        forked.add(if id == at { "example.com/evil v1.0.0 h1:evil\n" } else { log.record(id) });
-    }
-    forked
 }
 
 #[tokio::test]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use goferry_fetch::{FailKind, SumDbClient};
 use goferry_module::sumdb::Tile;
 
-use crate::log::{Log, NAME, empty};
+use crate::log::{NAME, fork};
 use crate::site::Site;
 use crate::web::FakeWeb;
 use crate::{Machine, module};
 
 const LOOKUP: &str = "/db/lookup/example.com/!mod1@v1.0.0";
 
-fn lasting(machine: &Machine, site: &Arc<Site>) -> SumDbClient {
+pub(crate) fn lasting(machine: &Machine, site: &Arc<Site>) -> SumDbClient {
     let (web, db) = (FakeWeb::new(site.clone()), site.database(Some("http://db.example.com/db")));
     let off = goferry_module::ProxyList::parse("off").unwrap();
     SumDbClient::new(db, off, web, machine.cache(), machine.config()).lasting()
@@ -68,14 +68,6 @@ async fn memory_is_renewed_now_and_then() {
         assert!(from_memory < 10_000, "memory only grows");
     }
     assert!(from_memory > 1000, "{from_memory}");
-}
-
-fn fork(log: &Log, at: u64) -> Log {
-    let mut forked = empty();
-    for id in 0..log.size() {
-        forked.add(if id == at { "example.com/evil v1.0.0 h1:evil\n" } else { log.record(id) });
-    }
-    forked
 }
 
 #[tokio::test]

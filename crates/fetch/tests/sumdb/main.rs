@@ -6,6 +6,7 @@ mod client;
 mod hostile;
 mod lasting;
 mod log;
+mod shared;
 mod site;
 mod web;
 

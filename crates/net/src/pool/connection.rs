@@ -13,19 +13,13 @@ use tokio::time::{Instant, timeout};
 use super::monitor;
 use super::response::{Body, Inbound, Response};
 use super::slots::{Back, Shared};
-use super::{Ask, Cause, Class, Failure, Inner};
+use super::{Ask, Cause, Class, Failure, Inner, windows};
 use crate::connect::{Connected, Connector};
 use crate::error::{ErrorKind, NetError, Party, Phase};
 use crate::h2::USER_AGENT;
 use crate::io::Tapped;
 use crate::timeline::{Event, Timeline, TimelineTap};
 
-/// What one stream may have in flight: the bandwidth-delay product of 1 Gbit/s at 130 ms.
-const STREAM_WINDOW: u32 = 16 << 20;
-/// The same for the first connection as a whole.
-const FIRST_WINDOW: u32 = 32 << 20;
-/// And for each further one: they exist because one flow carries little.
-const FURTHER_WINDOW: u32 = 8 << 20;
 const MAX_FRAME: u32 = 64 << 10;
 const MAX_HEADERS: u32 = 64 << 10;
 
@@ -247,8 +241,9 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
     timeline.opened(connected.address, http2, connected.watch, &connected.phases);
     let tap = Arc::new(Mutex::new(TimelineTap::new(Arc::clone(timeline), http2)));
     let stream = Tapped::new(connected.stream, tap);
-    let shared = Shared::new(Arc::clone(timeline));
     let number = timeline.number();
+    let connections = inner.lock().sharing();
+    let shared = Shared::new(Arc::clone(timeline), windows::of_stream(connections));
     let back = Arc::downgrade(inner);
     let over = {
         let timeline = Arc::clone(timeline);
@@ -262,11 +257,10 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
         }
     };
     let (sender, task) = if http2 {
-        let window = if number == 1 { FIRST_WINDOW } else { FURTHER_WINDOW };
         let handshake = h2::client::Builder::new()
             .enable_push(false)
-            .initial_window_size(STREAM_WINDOW.min(window))
-            .initial_connection_window_size(window)
+            .initial_window_size(shared.stream_window.size())
+            .initial_connection_window_size(windows::of_connection(number))
             .max_frame_size(MAX_FRAME)
             .max_header_list_size(MAX_HEADERS)
             .initial_max_send_streams(super::slots::BEFORE_SETTINGS)
@@ -277,8 +271,9 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
             .map_err(|error| NetError::new(Phase::Http2, ErrorKind::Protocol, Party::Upstream, error.to_string()))?;
         let ping = connection.ping_pong();
         monitor::watch_http2(Arc::downgrade(inner), Arc::clone(&shared), ping, inner.config);
+        let driven = Arc::clone(&shared);
         let task = tokio::spawn(async move {
-            let why = match connection.await {
+            let why = match windows::drive(connection, &driven.stream_window).await {
                 Ok(()) => "closed by the peer".to_owned(),
                 Err(error) if error.is_io() => format!("lost: {error}"),
                 Err(error) if error.is_go_away() && error.is_remote() => {
@@ -344,7 +339,7 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
         return Err(lease.fail(Cause::Silent, ErrorKind::TimedOut, phase, text));
     };
     let (status, headers, inbound) = answered.map_err(|failure| lease.failure(failure))?;
-    lease.shared.answered.store(true, Ordering::Relaxed);
+    lease.shared.answered.fetch_add(1, Ordering::Relaxed);
     if let Some(inner) = lease.back.upgrade() {
         inner.answers.note(status, began.elapsed());
     }

@@ -17,6 +17,7 @@ mod connection;
 mod monitor;
 mod response;
 mod slots;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -44,6 +44,10 @@ pub struct Body {
     lease: Option<Lease>,
     pause: Duration,
     left: Option<u64>,
+    /// How many more bytes are wanted.
+    wanted: u64,
+    /// Bytes taken for which the stream's window was not opened again.
+    withheld: usize,
     connection: u32,
     /// When it was last considered to ask another connection for the rest.
     looked: Instant,
@@ -52,7 +56,23 @@ pub struct Body {
 impl Body {
     pub(super) fn new(inbound: Inbound, lease: Lease, pause: Duration, length: Option<u64>) -> Body {
         let connection = lease.shared.timeline.number();
-        Body { inbound, lease: Some(lease), pause, left: length, connection, looked: Instant::now() }
+        let looked = Instant::now();
+        Body { inbound, lease: Some(lease), pause, left: length, wanted: u64::MAX, withheld: 0, connection, looked }
+    }
+
+    /// So many more bytes are wanted, and no others: over HTTP/2 the stream's window is not opened beyond them, so that the
+    /// server sends nothing in vain once the body is dropped there.
+    pub fn want(&mut self, bytes: u64) {
+        self.wanted = bytes;
+    }
+
+    /// How many more bytes the server has sent, or may send by what the stream's window is now (RFC 9113 section 6.9). `None`
+    /// over HTTP/1.1.
+    pub fn granted(&mut self) -> Option<u64> {
+        match &mut self.inbound {
+            Inbound::Http2(stream) => Some(granted(stream, self.withheld)),
+            Inbound::Http1(_) => None,
+        }
     }
 
     /// The connection's number.
@@ -89,8 +109,14 @@ impl Body {
                 match &mut self.inbound {
                     Inbound::Http2(stream) => match stream.data().await {
                         Some(Ok(data)) => {
+                            self.wanted = self.wanted.saturating_sub(data.len() as u64);
+                            self.withheld += data.len();
                             // What is taken is written to disk at once: the window opens again right away.
-                            let _ = stream.flow_control().release_capacity(data.len());
+                            let more = self.wanted.saturating_sub(granted(stream, self.withheld));
+                            let more = usize::try_from(more).unwrap_or(usize::MAX);
+                            let more = more.min(self.withheld);
+                            self.withheld -= more;
+                            let _ = stream.flow_control().release_capacity(more);
                             Ok(Some(data))
                         }
                         Some(Err(error)) if error.is_reset() && !error.is_remote() => {
@@ -172,4 +198,13 @@ impl Body {
         }
         Ok(all.into())
     }
+}
+
+/// Bytes that have come and were not taken yet, and those that may come.
+fn granted(stream: &mut h2::RecvStream, withheld: usize) -> u64 {
+    let flow = stream.flow_control();
+    let buffered = flow.used_capacity().saturating_sub(withheld);
+    // Negative where the window was made smaller (RFC 9113 section 6.9.2).
+    let capacity = flow.available_capacity().saturating_add_unsigned(buffered);
+    u64::try_from(capacity).unwrap_or(0)
 }

@@ -1,6 +1,7 @@
 //! Who waits and which connection has room: the pool's state, without any waiting or I/O of its own.
 
 mod life;
+mod limit;
 mod readings;
 
 use std::cmp::Ordering as Order;
@@ -11,9 +12,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use self::limit::RequestLimit;
 use self::readings::Width;
 use super::connection::{Lease, Sender};
 use super::growth::Growth;
+use super::windows::StreamWindow;
 use super::{Ask, Class, Decided, Failure, Inner, PoolConfig, Summary};
 use crate::timeline::Timeline;
 
@@ -34,9 +37,9 @@ const KEPT: usize = 64;
 const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
 /// Small files in a row while large ones wait.
 const SMALL_IN_A_ROW: u32 = 3;
-/// Requests after which a server is expected to send GOAWAY where it has not shown its own limit: nginx's default
-/// (`keepalive_requests`).
-const LIKELY_LIMIT: u64 = 1000;
+/// Small files that a standby connection has in flight at once, beside one for each that it has answered: as many as its
+/// congestion window carries in a round trip.
+const STANDBY_AT_ONCE: u64 = 4;
 
 /// A request that waits.
 pub(super) struct Ticket {
@@ -84,8 +87,9 @@ pub(super) struct Shared {
     /// How many bytes may be outstanding before it is given another large request.
     room: AtomicU64,
     pub(super) dead: AtomicBool,
-    /// Whether a request was answered on it.
-    pub(super) answered: AtomicBool,
+    /// Requests that were answered on it.
+    pub(super) answered: AtomicU64,
+    pub(super) stream_window: StreamWindow,
 }
 
 pub(super) struct Slot {
@@ -123,9 +127,7 @@ pub(super) struct Slots {
     opened: u64,
     most: usize,
     known_size: (u64, u64),
-    request_limit: Option<u64>,
-    /// Whether two connections ended at the very same number of requests.
-    limit_proven: bool,
+    request_limit: RequestLimit,
     small_in_a_row: u32,
     dial_pause: Duration,
     /// No connection is opened beside others before this.
@@ -159,8 +161,7 @@ impl Slots {
             opened: 0,
             most: 0,
             known_size: (0, 0),
-            request_limit: None,
-            limit_proven: false,
+            request_limit: RequestLimit::default(),
             small_in_a_row: 0,
             dial_pause: DIAL_PAUSE.0,
             dial_again: Duration::ZERO,
@@ -185,10 +186,18 @@ impl Slots {
         self.slots.iter().filter(|slot| !slot.draining && !slot.standby).count()
     }
 
+    /// Connections that share the work, now or soon.
+    pub(super) fn sharing(&self) -> usize {
+        self.usable().max(self.target)
+    }
+
     /// Gives waiting requests to connections with room.
     pub(super) fn grant(&mut self, inner: &Arc<Inner>) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Lease)> {
         let mut granted = Vec::new();
         self.mark_goaways();
+        for slot in self.slots.iter().filter(|slot| !slot.draining) {
+            self.request_limit.passed(slot.shared.answered.load(Ordering::Relaxed));
+        }
         while let Some((class, index)) = self.next() {
             let Some(Queued(ticket, _)) = self.queue(class).pop() else { break };
             let expect = self.expected(&ticket);
@@ -288,7 +297,27 @@ impl Slots {
         // One whose flow stands still is the last choice.
         let stall = self.stall();
         let still = |slot: &Slot| slot.in_flight > 0 && slot.shared.timeline.quiet() >= stall;
-        candidates.min_by_key(|(_, slot)| (slot.standby, still(slot), load(slot))).map(|(index, _)| index)
+        let warm = class == Class::Small && self.slots.iter().any(|slot| !slot.standby && self.is_near_limit(slot));
+        let order = |slot: &Slot| (self.rank(slot, warm), still(slot), load(slot));
+        candidates.min_by_key(|(_, slot)| order(slot)).map(|(index, _)| index)
+    }
+
+    /// How willingly a connection is used: 0 most. The standby is left alone, but when it is to be made `warm`: then it is
+    /// given as much as its congestion window takes, so that it can carry all once the other one ends. One at its limit of
+    /// requests is the last choice.
+    fn rank(&self, slot: &Slot, warm: bool) -> u8 {
+        let timeline = &slot.shared.timeline;
+        let answered = slot.shared.answered.load(Ordering::Relaxed);
+        if self.request_limit.is_tried(timeline.requests(), answered) {
+            return 2;
+        }
+        let takes = timeline.settings_seen() && (slot.in_flight as u64) < STANDBY_AT_ONCE.saturating_add(answered);
+        u8::from(slot.standby && !(warm && takes))
+    }
+
+    /// Whether a connection may soon take no more requests.
+    fn is_near_limit(&self, slot: &Slot) -> bool {
+        !slot.draining && self.request_limit.is_near(slot.shared.timeline.requests())
     }
 
     /// Streams that a connection may have.
@@ -320,9 +349,7 @@ impl Slots {
         if waiting == 0 {
             wanted = wanted.min(have);
         }
-        let limit = self.request_limit.unwrap_or(LIKELY_LIMIT);
-        let near = |slot: &Slot| !slot.draining && slot.shared.timeline.requests() * 10 >= limit * 9;
-        let about_to_end = self.slots.iter().filter(|slot| near(slot) && !slot.standby).count();
+        let about_to_end = self.slots.iter().filter(|slot| self.is_near_limit(slot) && !slot.standby).count();
         let standby = self.slots.iter().filter(|slot| slot.standby).count();
         let spare = !http1 && about_to_end > 0 && standby == 0 && self.dialling == 0;
         let spare = usize::from(spare && self.slots.len() < self.config.max_connections);
@@ -415,13 +442,14 @@ impl Slots {
 }
 
 impl Shared {
-    pub(super) fn new(timeline: Arc<Timeline>) -> Arc<Shared> {
+    pub(super) fn new(timeline: Arc<Timeline>, stream_window: u32) -> Arc<Shared> {
         Arc::new(Shared {
             timeline,
             outstanding: AtomicU64::new(0),
             room: AtomicU64::new(0),
             dead: AtomicBool::new(false),
-            answered: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            stream_window: StreamWindow::new(stream_window),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! How many streams a connection is given, and how many connections that takes.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -129,4 +130,54 @@ async fn a_limit_of_no_streams_is_an_error_and_not_a_hang() {
     assert_eq!(failure.cause, Cause::Silent);
     assert!(failure.to_string().contains("allowed no stream"), "{failure}");
     assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+/// A server that sends zeros for as long as the client's windows let it, and counts what it was allowed to send.
+async fn endless(allowed: Arc<AtomicUsize>) -> Server {
+    Server::tls(BOTH, move |_, io| {
+        let allowed = Arc::clone(&allowed);
+        async move {
+            let Ok(mut connection) = h2::server::handshake(io).await else { return };
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let head = http::Response::builder().header("content-length", 64 << 20).body(()).unwrap();
+                let mut body = respond.send_response(head, false).unwrap();
+                let allowed = Arc::clone(&allowed);
+                tokio::spawn(async move {
+                    loop {
+                        body.reserve_capacity(64 << 10);
+                        let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+                        allowed.fetch_add(room, Ordering::SeqCst);
+                        if body.send_data(vec![0; room].into(), false).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_server_sends_no_more_of_a_body_than_is_wanted() {
+    const WANTED: usize = 20 << 20;
+    let allowed = Arc::new(AtomicUsize::new(0));
+    let server = endless(Arc::clone(&allowed)).await;
+    let pool = pool(&server, config());
+    let mut body = pool.get(&crate::large("/x")).await.unwrap().body;
+    let mut came = 0;
+    while came < WANTED {
+        body.want((WANTED - came) as u64);
+        came += body.chunk().await.unwrap().unwrap().len();
+    }
+    assert_eq!((came, body.granted()), (WANTED, Some(0)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(allowed.load(Ordering::SeqCst), WANTED);
+    drop(body);
+    // Without that it sends ahead as much as a stream may have in flight.
+    let mut body = pool.get(&crate::large("/x")).await.unwrap().body;
+    body.chunk().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(allowed.load(Ordering::SeqCst) > WANTED + (8 << 20));
+    assert_eq!(pool.summary().opened, 1, "what was not opened again of the connection's window is opened at the end");
 }

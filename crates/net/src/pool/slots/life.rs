@@ -108,7 +108,7 @@ impl Slots {
         let Some(index) = self.slots.iter().position(|slot| slot.shared.timeline.number() == number) else { return };
         let slot = self.slots.swap_remove(index);
         slot.shared.dead.store(true, Ordering::Relaxed);
-        if slot.shared.answered.load(Ordering::Relaxed) {
+        if slot.shared.answered.load(Ordering::Relaxed) > 0 {
             self.dial_pause = DIAL_PAUSE.0;
         } else {
             self.pause_dials(now);
@@ -165,11 +165,7 @@ impl Slots {
     fn learn_limit(&mut self, timeline: &Timeline) {
         let sent = timeline.requests();
         let answered = timeline.last_stream_id().map_or(sent, |last| u64::from(last.div_ceil(2))).min(sent);
-        if answered >= 16 {
-            // A limit is the same each time; a restart of the server is not.
-            self.limit_proven = self.request_limit == Some(answered);
-            self.request_limit = Some(answered);
-        }
+        self.request_limit.ended_at(answered);
     }
 
     pub(super) fn mark_goaways(&mut self) {
@@ -184,7 +180,7 @@ impl Slots {
     pub(super) fn mark_full(&mut self, index: usize) {
         let timeline = &self.slots[index].shared.timeline;
         let number = timeline.number();
-        if self.limit_proven && self.request_limit.is_some_and(|limit| timeline.requests() >= limit) {
+        if self.request_limit.is_reached(timeline.requests()) {
             self.drain(number, "the server's limit of requests");
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{FLOOR_SHARED, Slots, UNKNOWN};
 use crate::pool::growth::{Decision, Flow, Tick};
+use crate::pool::windows;
 use crate::timeline::Timeline;
 
 /// So many bytes may be outstanding on a connection, whatever its rate.
@@ -140,6 +141,10 @@ impl Slots {
             };
             let decision = self.growth.tick(&tick);
             self.apply(decision, now);
+        }
+        let window = windows::of_stream(self.sharing());
+        for slot in &self.slots {
+            slot.shared.stream_window.set(window);
         }
         round_trip.clamp(Duration::from_millis(10), Duration::from_millis(100))
     }

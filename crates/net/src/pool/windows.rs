@@ -1,0 +1,135 @@
+//! Flow control (RFC 9113 section 5.2): how much a server may send before it is taken.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+
+/// What one stream may have in flight where there is one connection: the bandwidth-delay product of 1 Gbit/s at 130 ms.
+const STREAM: u32 = 16 << 20;
+/// The same for one stream on each connection together where there are several: they share what one had, and take work from
+/// each other, and what a server may send already cannot be taken from it.
+const STREAM_SHARED: u32 = 8 << 20;
+/// Nor is it less than this for one.
+const STREAM_LEAST: u32 = 256 << 10;
+/// What the first connection may have in flight as a whole.
+const FIRST: u32 = 32 << 20;
+/// And each further one: they exist because one flow carries little.
+const FURTHER: u32 = 8 << 20;
+
+/// What the connection of this number may have in flight as a whole.
+pub(super) fn of_connection(number: u32) -> u32 {
+    if number == 1 { FIRST } else { FURTHER }
+}
+
+/// What one stream may have in flight where so many connections share the work.
+pub(super) fn of_stream(connections: usize) -> u32 {
+    let share = STREAM_SHARED / u32::try_from(connections).unwrap_or(u32::MAX).max(1);
+    if connections <= 1 { STREAM } else { share.max(STREAM_LEAST) }
+}
+
+/// What one stream of a connection may have in flight (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113 section 6.9.2).
+pub(super) struct StreamWindow {
+    wanted: AtomicU32,
+    told: AtomicU32,
+    changed: Notify,
+}
+
+impl StreamWindow {
+    pub(super) fn new(size: u32) -> StreamWindow {
+        StreamWindow { wanted: AtomicU32::new(size), told: AtomicU32::new(size), changed: Notify::new() }
+    }
+
+    /// What the server was told last.
+    pub(super) fn size(&self) -> u32 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// From now on so much; nothing happens where it is so already.
+    pub(super) fn set(&self, size: u32) {
+        self.wanted.store(size, Ordering::Relaxed);
+        if self.size() != size {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// Runs a connection to its end, and tells the server of another window for streams when there is one.
+pub(super) async fn drive<T: AsyncRead + AsyncWrite + Unpin>(
+    mut connection: h2::client::Connection<T, Bytes>,
+    window: &StreamWindow,
+) -> Result<(), h2::Error> {
+    loop {
+        tokio::select! {
+            biased;
+            () = window.changed.notified() => {
+                let wanted = window.wanted.load(Ordering::Relaxed);
+                // There is no other before the server has acknowledged the last one: whoever wants it says so again.
+                if connection.set_initial_window_size(wanted).is_ok() {
+                    window.told.store(wanted, Ordering::Relaxed);
+                }
+            }
+            ended = &mut connection => return ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn connections_share_what_a_stream_may_have_in_flight() {
+        let sizes: Vec<u32> = [0, 1, 2, 8, 16, 1000].map(of_stream).to_vec();
+        assert_eq!(sizes, [16 << 20, 16 << 20, 4 << 20, 1 << 20, 512 << 10, 256 << 10]);
+    }
+
+    #[tokio::test]
+    async fn the_server_is_told_of_another_window() {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let server = tokio::spawn(async move {
+            let mut connection =
+                h2::server::Builder::new().max_send_buffer_size(64 << 20).handshake::<_, Bytes>(far).await.unwrap();
+            let mut granted = Vec::new();
+            let mut answers = Vec::new();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+                body.reserve_capacity(32 << 20);
+                granted.push(body.capacity());
+                answers.push(body);
+                if granted.len() == 2 {
+                    connection.graceful_shutdown();
+                    drop(std::mem::take(&mut answers));
+                }
+            }
+            granted
+        });
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(STREAM).initial_connection_window_size(FIRST);
+        let (sender, connection) = builder.handshake::<_, Bytes>(near).await.unwrap();
+        let window = Arc::new(StreamWindow::new(STREAM));
+        let driven = Arc::clone(&window);
+        let driver = tokio::spawn(async move { drive(connection, &driven).await });
+        let ask = || http::Request::get("https://proxy.example.com/").body(()).unwrap();
+        let mut sender = sender.ready().await.unwrap();
+        let (first, _) = sender.send_request(ask(), true).unwrap();
+        first.await.unwrap();
+        window.set(1 << 20);
+        while window.size() != 1 << 20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut sender = sender.ready().await.unwrap();
+        let (second, _) = sender.send_request(ask(), true).unwrap();
+        let _ = second.await;
+        poll_fn(|cx| sender.poll_ready(cx)).await.ok();
+        drop(sender);
+        let _ = driver.await;
+        let granted = server.await.unwrap();
+        assert_eq!(granted, [16 << 20, 1 << 20]);
+    }
+}
