@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use goferry_module::ProxyList;
 use goferry_module::pattern::match_prefix_patterns;
+use goferry_module::{ProxyList, sumdb};
 
 use crate::envfile::{self, EnvLine};
 use crate::gocmd::{self, GoCommand, GoCommandError};
@@ -332,6 +332,8 @@ fn default(inputs: &Inputs, name: &str, files: &Files, go: Option<&GoCommand>) -
         .map(str::to_owned);
     let value = told.or_else(|| match name {
         "GOAUTH" => Some("netrc".to_owned()),
+        // As every go.env has it; where there is one, what is missing in it is missing.
+        "GOSUMDB" if go.is_none() && files.goroot.is_none() => Some(sumdb::DEFAULT.to_owned()),
         "GOPATH" => {
             let var = if inputs.os == Os::Windows { "USERPROFILE" } else { "HOME" };
             Some(Path::new(inputs.var(var)?).join("go").to_string_lossy().into_owned())

@@ -96,6 +96,17 @@ fn every_origin_is_told() {
 }
 
 #[test]
+fn without_go_the_checksum_database_is_the_go_commands_own() {
+    let with = |m: Machine| m.with("GOPROXY", "off").resolve().get("GOSUMDB").map(|value| value.value.clone());
+    assert_eq!(with(Machine::new()).as_deref(), Some("sum.golang.org"));
+    assert_eq!(with(Machine::new().with("GOSUMDB", "off")).as_deref(), Some("off"));
+    // Whose go.env has none has none: "missing GOSUMDB" (modfetch/sumdb.go).
+    let m = Machine::new();
+    let goroot = m.put("goroot/go.env", "GOPROXY=off\n").parent().unwrap().display().to_string();
+    assert_eq!(with(m.with("GOROOT", &goroot)), None);
+}
+
+#[test]
 fn goenv_off_hides_the_file_and_goenv_moves_it() {
     let m = Machine::new();
     m.put("home/.config/go/env", "GOPROXY=https://one.example.com\n");
