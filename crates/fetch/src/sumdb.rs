@@ -48,7 +48,8 @@ const LOOKUPS: u64 = 4096;
 /// A checksum database, asked through module proxies or itself.
 pub struct SumDbClient {
     name: String,
-    make: Box<dyn Fn() -> Log + Send + Sync>,
+    /// Makes a log that has read nothing yet; of files that are doubted or not.
+    make: Box<dyn Fn(bool) -> Log + Send + Sync>,
     log: Mutex<Arc<Log>>,
     lasting: bool,
 }
@@ -87,20 +88,21 @@ impl SumDbClient {
     #[must_use]
     pub fn new(db: Database, proxies: ProxyList, web: Arc<dyn Web>, cache_dir: PathBuf, config_dir: PathBuf) -> Self {
         let name = db.name.clone();
-        let make = Box::new(move || {
-            let disk = Arc::new(Disk::new(&db.name, &cache_dir, &config_dir));
+        let make = Box::new(move |doubted| {
+            let disk = Disk::new(&db.name, &cache_dir, &config_dir);
+            let disk = Arc::new(if doubted { disk.doubted() } else { disk });
             let remote = Arc::new(Remote::new(&db, proxies.clone(), Arc::clone(&web)));
             let tiles = Arc::new(Tiles::new(disk.clone(), remote.clone()));
             let timeline = Timeline::new(db.verifier(), disk.clone(), tiles.clone());
             let (ready, records) = (OnceCell::new(), Memo::default());
             Log { name: db.name.clone(), asked: AtomicU64::new(0), disk, remote, tiles, timeline, ready, records }
         });
-        let log = Mutex::new(Arc::new(make()));
+        let log = Mutex::new(Arc::new(make(false)));
         Self { name, make, log, lasting: false }
     }
 
-    /// For a process that lives long: an error is forgotten once it was told, and memory is bounded. What the log was
-    /// seen to be stays on disk.
+    /// For a process that lives long: an error is forgotten once it was told, memory is bounded, and where a file may be
+    /// damaged the server is asked in place of the files. What the log was seen to be stays on disk.
     #[must_use]
     pub fn lasting(mut self) -> Self {
         self.lasting = true;
@@ -122,7 +124,7 @@ impl SumDbClient {
     /// - [`FailKind::Mismatch`]: the database shows two histories, a signature is wrong, or the record or a tile is not
     ///   in the signed log. After the first of these every look-up of this client fails, as the go command exits.
     /// - [`FailKind::Invalid`]: an answer or a file is malformed, too long or too short. Like the go command, this does
-    ///   not ask again for what is damaged on disk.
+    ///   not ask again for what is damaged on disk, except [`SumDbClient::lasting`].
     /// - [`FailKind::Status`], also with 404 and 410 where the database does not know the module: the go command does
     ///   not go on to the next proxy then.
     /// - [`FailKind::Network`] and others as [`Web`] reports them, [`FailKind::Local`] for the `latest` file.
@@ -133,7 +135,10 @@ impl SumDbClient {
         let log = self.log();
         let outcome = log.lookup(module).await;
         self.renew_after(&log, outcome.as_ref().err());
-        outcome
+        match self.doubted(&log, outcome.as_ref().err()) {
+            Some(anew) => self.mended(&anew, anew.lookup(module).await).await,
+            None => outcome,
+        }
     }
 
     /// The answer to `/lookup/` that [`SumDbClient::lookup`] verified, as the database sent it.
@@ -164,7 +169,10 @@ impl SumDbClient {
         let log = self.log();
         let outcome = log.tile(tile).await;
         self.renew_after(&log, outcome.as_ref().err());
-        outcome
+        match self.doubted(&log, outcome.as_ref().err()) {
+            Some(anew) => self.mended(&anew, anew.tile(tile).await).await,
+            None => outcome,
+        }
     }
 
     /// The latest tree head as the server signs it, of the same log as the last one seen.
@@ -175,7 +183,10 @@ impl SumDbClient {
         let log = self.log();
         let outcome = log.head().await;
         self.renew_after(&log, outcome.as_ref().err());
-        outcome
+        match self.doubted(&log, outcome.as_ref().err()) {
+            Some(anew) => self.mended(&anew, anew.head().await).await,
+            None => outcome,
+        }
     }
 
     /// The record that was kept, if one was. Not verified again: whoever asked for it does that.
@@ -206,6 +217,27 @@ impl SumDbClient {
         Arc::clone(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What is asked again without the files, where the error may be one of a damaged file. What of `latest` the database
+    /// has signed counts all the same, so that two histories stay an error; that they are two is proven by what is sound.
+    fn doubted(&self, log: &Log, error: Option<&FetchError>) -> Option<Log> {
+        let error = error.filter(|error| matches!(error.kind, FailKind::Mismatch | FailKind::Invalid))?;
+        if !self.lasting || !log.disk.was_read() || log.timeline.misbehavior().is_some() {
+            return None;
+        }
+        tracing::warn!(database = self.name, %error, "what is kept of the checksum database may be damaged: asked again");
+        Some((self.make)(true))
+    }
+
+    /// Puts what was asked again in the place of what was damaged.
+    async fn mended<T>(&self, anew: &Log, outcome: Result<T, FetchError>) -> Result<T, FetchError> {
+        if outcome.is_ok() {
+            anew.tiles.replace().await;
+            // What was read meanwhile may be from the damaged files.
+            self.renew(&self.log(), true);
+        }
+        outcome
+    }
+
     /// Begins anew where something failed. Tiles of a log that was then found to be another one must not stay.
     fn renew_after(&self, old: &Arc<Log>, error: Option<&FetchError>) {
         match error {
@@ -223,7 +255,7 @@ impl SumDbClient {
         }
         let mut current = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, old) {
-            *current = Arc::new((self.make)());
+            *current = Arc::new((self.make)(false));
         }
     }
 }

@@ -23,11 +23,31 @@ pub(super) struct Disk {
     cache: PathBuf,
     /// `$GOPATH/pkg/sumdb/NAME/latest`.
     latest: PathBuf,
+    /// Whether what is in the files may be damaged, and is passed over.
+    doubted: bool,
+    /// Whether something was read from a file.
+    read: AtomicBool,
 }
 
 impl Disk {
     pub(super) fn new(name: &str, cache_dir: &Path, config_dir: &Path) -> Self {
-        Self { cache: cache_dir.join(name), latest: config_dir.join(name).join("latest") }
+        let latest = config_dir.join(name).join("latest");
+        Self { cache: cache_dir.join(name), latest, doubted: false, read: AtomicBool::new(false) }
+    }
+
+    /// The same files, taken for damaged: look-ups and tiles are not read, but written anew.
+    pub(super) fn doubted(self) -> Self {
+        Self { doubted: true, ..self }
+    }
+
+    /// Whether these files are taken for damaged.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// Whether something was read from a file: then an error may be of the file and not of the database.
+    pub(super) fn was_read(&self) -> bool {
+        self.read.load(Ordering::Relaxed)
     }
 
     /// The file of a path that begins with `/lookup/` or `/tile/`.
@@ -48,8 +68,13 @@ impl Disk {
     /// A cached file; of one that is longer than `limit`, its first `limit` + 1 bytes. `None` if it cannot be read or
     /// is empty: the go command may have made it and not have locked it yet.
     pub(super) async fn read_cache(&self, path: &str, limit: usize) -> Option<Bytes> {
+        if self.doubted {
+            return None;
+        }
         let file = self.cached(path);
-        blocking(move || read_locked(&file, limit).ok()).await.filter(|data| !data.is_empty())
+        let data = blocking(move || read_locked(&file, limit).ok()).await.filter(|data| !data.is_empty())?;
+        self.read.store(true, Ordering::Relaxed);
+        Some(data)
     }
 
     /// Caches a verified file. Where that fails, it will be fetched again some day, as by the go command.
@@ -78,11 +103,13 @@ impl Disk {
     /// The `latest` file; empty if there is none.
     pub(super) async fn read_latest(&self) -> Result<Bytes, FetchError> {
         let file = self.latest.clone();
-        blocking(move || match read_locked(&file, note::MAX_SIZE) {
+        let note = blocking(move || match read_locked(&file, note::MAX_SIZE) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bytes::new()),
             read => read.map_err(|error| FetchError::local(format_args!("reading {}", file.display()), &error)),
         })
-        .await
+        .await?;
+        self.read.fetch_or(!note.is_empty(), Ordering::Relaxed);
+        Ok(note)
     }
 
     /// Puts `new` into the `latest` file in place of `old`. `false` if something else is in it by now.

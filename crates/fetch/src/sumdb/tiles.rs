@@ -29,6 +29,8 @@ pub(super) struct Tiles {
     saved: Mutex<HashSet<Tile>>,
     /// Those that were written, with the log that they were verified against, which may yet turn out to be another one.
     written: Mutex<Vec<(TreeHead, Tile)>>,
+    /// Of doubted files, what takes their place once the log has turned out to be the right one.
+    anew: Mutex<Vec<(Tile, Bytes)>>,
     /// It did: what is still being written must not stay either.
     doubtful: Arc<AtomicBool>,
 }
@@ -48,8 +50,8 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        let (saved, written, doubtful) = (Mutex::default(), Mutex::default(), Arc::default());
-        Self { disk, remote, flights: Memo::default(), saved, written, doubtful }
+        let (saved, written, anew, doubtful) = Default::default();
+        Self { disk, remote, flights: Memo::default(), saved, written, anew, doubtful }
     }
 
     /// The hashes that were planned for, from tiles that are verified and kept.
@@ -120,6 +122,12 @@ impl Tiles {
         self.written().retain(|(of, _)| *of != tree);
     }
 
+    /// The same for doubted files: its tiles take their place.
+    pub(super) async fn replace(&self) {
+        let anew = std::mem::take(&mut *self.anew.lock().unwrap_or_else(PoisonError::into_inner));
+        all(anew.into_iter().map(async |(tile, bytes)| self.disk.write_cache(&format!("/{tile}"), bytes).await)).await;
+    }
+
     /// Removes the tiles on disk that were never settled, and writes none from now on: they may be of a log that is not
     /// the right one. Another one of these begins anew.
     pub(super) fn unsave(&self) {
@@ -168,6 +176,10 @@ impl Tiles {
 
     async fn save(&self, tree: TreeHead, tiles: &[Tile], data: &[Data]) {
         let new: Vec<_> = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile)).collect();
+        if self.disk.is_doubted() {
+            let new = new.into_iter().map(|(tile, data)| (*tile, data.bytes.clone()));
+            return self.anew.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
+        }
         self.written().extend(new.iter().map(|(tile, _)| (tree, **tile)));
         all(new.into_iter().map(async |(tile, data)| {
             self.disk.write_cache_unless(&self.doubtful, &format!("/{tile}"), data.bytes.clone()).await;

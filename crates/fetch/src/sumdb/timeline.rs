@@ -59,7 +59,7 @@ impl Timeline {
 
     /// Takes up the tree head in the `latest` file.
     pub(super) async fn begin(&self) -> Result<(), FetchError> {
-        let stored = self.stored().await?;
+        let (stored, _) = self.stored().await?;
         self.merge(stored).await
     }
 
@@ -100,8 +100,7 @@ impl Timeline {
             return Ok(());
         }
         for _ in 0..MAX_CONFLICTS {
-            let stored = self.stored().await?;
-            let old = stored.note.clone();
+            let (stored, old) = self.stored().await?;
             if self.merge_in_memory(stored).await? != When::Past {
                 return Ok(());
             }
@@ -118,9 +117,14 @@ impl Timeline {
         ))
     }
 
-    async fn stored(&self) -> Result<Signed, FetchError> {
+    /// The tree head in the `latest` file, and what is in the file. What the database has not signed is no tree head of
+    /// it: in a doubted file it is what is damaged, and says nothing of the log.
+    async fn stored(&self) -> Result<(Signed, Bytes), FetchError> {
         let note = self.disk.read_latest().await?;
-        self.open(&note, &Origin::File(self.disk.latest().to_owned()))
+        match self.open(&note, &Origin::File(self.disk.latest().to_owned())) {
+            Err(_) if self.disk.is_doubted() => Ok((Signed { tree: TreeHead::EMPTY, note: Bytes::new() }, note)),
+            opened => opened.map(|signed| (signed, note)),
+        }
     }
 
     async fn merge_in_memory(&self, signed: Signed) -> Result<When, FetchError> {

@@ -120,6 +120,73 @@ async fn many_at_once_keep_nothing_of_another_history() {
     }
 }
 
+/// All ways in which a file may be damaged.
+fn damages() -> [fn(&mut Vec<u8>); 4] {
+    [
+        |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x41;
+        },
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.fill(0),
+        |bytes| bytes.extend_from_within(..),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_damaged_on_disk_is_fetched_again() {
+    let (site, machine) = (Site::with(300), Machine::new());
+    let right = lasting(&machine, &site).record(&module(7)).await.unwrap();
+    let files = machine.files();
+    assert!(files.keys().any(|name| name.ends_with("latest")) && files.keys().any(|name| name.contains("/tile/")));
+    for damage in damages() {
+        for name in files.keys() {
+            let mut bytes = files[name].clone();
+            damage(&mut bytes);
+            fs::write(machine.path(name), bytes).unwrap();
+            for _ in 0..2 {
+                let client = lasting(&machine, &site);
+                let record = client.record(&module(7)).await;
+                assert_eq!(record.unwrap_or_else(|error| panic!("{name}: {error}")), right);
+                assert!(client.latest().await.is_ok(), "{name}");
+            }
+            assert!(machine.files() == files, "{name} is what it was");
+        }
+    }
+    // All of them at once, and many who ask.
+    for name in files.keys() {
+        fs::write(machine.path(name), "damaged\n").unwrap();
+    }
+    let client = Arc::new(lasting(&machine, &site));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let client = Arc::clone(&client);
+        asked.spawn(async move { client.record(&module(7)).await });
+    }
+    assert!(asked.join_all().await.into_iter().all(|record| record.unwrap() == right));
+    assert!(machine.files() == files);
+}
+
+#[tokio::test]
+async fn damaged_files_hide_no_second_history() {
+    let (site, machine) = (Site::with(300), Machine::new());
+    lasting(&machine, &site).record(&module(299)).await.unwrap();
+    let mut before = machine.files();
+    site.replace_log(fork(&site.log(), 270));
+    site.fill(400);
+    // The tiles are damaged, and the last tree head is not.
+    for (name, bytes) in before.iter_mut().filter(|(name, _)| name.contains("/tile/")) {
+        bytes[0] ^= 1;
+        fs::write(machine.path(name), bytes).unwrap();
+    }
+    let client = lasting(&machine, &site);
+    for number in [1, 299] {
+        let error = client.record(&module(number)).await.unwrap_err();
+        assert!(error.kind == FailKind::Mismatch && error.detail.contains("SECURITY ERROR"), "{error}");
+    }
+    assert!(machine.files() == before, "nothing of the other history is kept");
+}
+
 #[tokio::test]
 async fn the_latest_head_is_of_the_same_log_and_remembered() {
     let (site, machine) = (Site::with(10), Machine::new());

@@ -57,6 +57,11 @@ impl Machine {
         self.cache().join(log::NAME).join(path)
     }
 
+    /// A file that [`Machine::files`] names.
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// A client that asks the database itself.
     fn client(&self, web: &Arc<FakeWeb>) -> Arc<SumDbClient> {
         self.client_of(web, web.site.database(Some("http://db.example.com/db")), "off")
