@@ -42,15 +42,6 @@ pub(super) enum Origin {
     File(PathBuf),
 }
 
-/// When a tree head was signed, compared with the latest one.
-#[derive(PartialEq, Eq)]
-enum When {
-    Past,
-    Now,
-    /// It is the latest one now.
-    Future,
-}
-
 impl Timeline {
     pub(super) fn new(verifier: Verifier, disk: Arc<Disk>, tiles: Arc<Tiles>) -> Self {
         let latest = Mutex::new(Signed { tree: TreeHead::EMPTY, note: Bytes::new() });
@@ -59,8 +50,7 @@ impl Timeline {
 
     /// Takes up the tree head in the `latest` file.
     pub(super) async fn begin(&self) -> Result<(), FetchError> {
-        let (stored, _) = self.stored().await?;
-        self.merge(stored).await
+        self.catch_up().await.map(drop)
     }
 
     /// The latest tree head.
@@ -93,19 +83,18 @@ impl Timeline {
         Ok(Signed { tree, note: Bytes::copy_from_slice(note) })
     }
 
-    /// Checks that a tree head is of the same log as the latest one. If it is a later one, it becomes the latest, here
-    /// and in the `latest` file, which another process may have moved on meanwhile.
+    /// Checks that a tree head is of the same log as the latest one. If it is a later one, it becomes the latest: first
+    /// in the `latest` file, where it replaces only what it was checked against, then here. So nobody here believes a
+    /// tree head that another process, with a log of its own, may still contradict.
     pub(super) async fn merge(&self, signed: Signed) -> Result<(), FetchError> {
-        if self.merge_in_memory(signed).await? != When::Future {
-            return Ok(());
-        }
         for _ in 0..MAX_CONFLICTS {
-            let (stored, old) = self.stored().await?;
-            if self.merge_in_memory(stored).await? != When::Past {
-                return Ok(());
+            let (latest, stored) = self.catch_up().await?;
+            if signed.tree.size <= latest.tree.size {
+                return if signed.note.is_empty() { Ok(()) } else { self.check(&signed, &latest).await };
             }
-            let new = self.lock().note.clone();
-            if self.disk.replace_latest(old, new).await? {
+            self.check(&latest, &signed).await?;
+            if self.disk.replace_latest(stored, signed.note.clone()).await? {
+                self.move_on(signed);
                 return Ok(());
             }
         }
@@ -117,6 +106,32 @@ impl Timeline {
         ))
     }
 
+    /// Takes up the tree head in the `latest` file, which another process may have moved on. The latest one then, and what
+    /// is in the file.
+    async fn catch_up(&self) -> Result<(Signed, Bytes), FetchError> {
+        // Read before the file, which moves on first: an older one in the file is not of this process.
+        let latest = self.lock().clone();
+        let (stored, file) = self.stored().await?;
+        if stored.note.is_empty() || stored.note == latest.note {
+            return Ok((latest, file));
+        }
+        if stored.tree.size <= latest.tree.size {
+            self.check(&stored, &latest).await?;
+            return Ok((latest, file));
+        }
+        self.check(&latest, &stored).await?;
+        self.move_on(stored.clone());
+        Ok((stored, file))
+    }
+
+    /// Another look-up may have moved on further.
+    fn move_on(&self, signed: Signed) {
+        let mut latest = self.lock();
+        if signed.tree.size > latest.tree.size {
+            *latest = signed;
+        }
+    }
+
     /// The tree head in the `latest` file, and what is in the file. What the database has not signed is no tree head of
     /// it: in a doubted file it is what is damaged, and says nothing of the log.
     async fn stored(&self) -> Result<(Signed, Bytes), FetchError> {
@@ -124,27 +139,6 @@ impl Timeline {
         match self.open(&note, &Origin::File(self.disk.latest().to_owned())) {
             Err(_) if self.disk.is_doubted() => Ok((Signed { tree: TreeHead::EMPTY, note: Bytes::new() }, note)),
             opened => opened.map(|signed| (signed, note)),
-        }
-    }
-
-    async fn merge_in_memory(&self, signed: Signed) -> Result<When, FetchError> {
-        let mut latest = self.lock().clone();
-        if signed.note.is_empty() {
-            return Ok(if latest.tree.size == 0 { When::Now } else { When::Past });
-        }
-        loop {
-            if signed.tree.size <= latest.tree.size {
-                self.check(&signed, &latest).await?;
-                return Ok(if signed.tree.size < latest.tree.size { When::Past } else { When::Now });
-            }
-            self.check(&latest, &signed).await?;
-            // Not locked while tiles were fetched: another look-up may have moved it on.
-            let mut current = self.lock();
-            if current.tree == latest.tree {
-                *current = signed;
-                return Ok(When::Future);
-            }
-            latest = current.clone();
         }
     }
 

@@ -31,8 +31,7 @@ async fn ask(client: &Arc<SumDbClient>, numbers: std::ops::Range<usize>) -> Vec<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_writes_the_first_tree_head_wins_and_the_other_keeps_nothing() {
-    let mut wins = [0; 2];
-    for round in 0..30 {
+    for round in 0..15 {
         let (right, machine) = (Site::with(300), Machine::new());
         let wrong = forked(&right, 270, 300 + round % 3);
         let clients = [Arc::new(lasting(&machine, &right)), Arc::new(lasting(&machine, &wrong))];
@@ -40,10 +39,9 @@ async fn who_writes_the_first_tree_head_wins_and_the_other_keeps_nothing() {
         let good = |outcomes: &[Result<SumLines, FetchError>]| outcomes.iter().filter(|one| one.is_ok()).count();
         let winner = usize::from(good(&first) == 0);
         assert_eq!([good(&first), good(&second)], if winner == 0 { [16, 0] } else { [0, 16] });
-        for error in [first, second][1 - winner].iter().filter_map(|one| one.as_ref().err()) {
-            assert_eq!(error.kind, FailKind::Mismatch, "{error}");
-            assert!(error.detail.contains("server misbehavior detected"), "{error}");
-        }
+        // Whose it is not is told so, also where its server does not help to compare.
+        let error = clients[1 - winner].lookup(&module(50)).await.unwrap_err();
+        assert!(error.kind == FailKind::Mismatch && error.detail.contains("SECURITY ERROR"), "{error}");
 
         let (log, names) = if winner == 0 { (right.log(), 0..16) } else { (wrong.log(), 100..116) };
         assert_eq!(fs::read_to_string(machine.latest()).unwrap(), log.signed(log.size()));
@@ -55,10 +53,7 @@ async fn who_writes_the_first_tree_head_wins_and_the_other_keeps_nothing() {
                 assert_eq!(log.tile(name, log.size()).unwrap(), data, "{name}");
             }
         }
-        wins[winner] += 1;
     }
-    // Both happen, though nothing here depends on it.
-    assert_eq!(wins[0] + wins[1], 30);
 }
 
 #[tokio::test]
@@ -83,6 +78,7 @@ async fn a_tree_head_that_could_not_be_compared_is_not_believed() {
     }
     assert_eq!(fs::read_to_string(machine.latest()).unwrap(), latest);
     // Where it is known, it is another.
+    let theirs = lasting(&machine, &wrong);
     theirs.tile(goferry_module::sumdb::Tile::parse("tile/8/0/001.p/144").unwrap()).await.unwrap();
     let error = ours.lookup(&module(2)).await.unwrap_err();
     assert!(error.detail.contains("server misbehavior detected"), "{error}");
