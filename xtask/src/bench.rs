@@ -4,6 +4,7 @@ pub(crate) mod download;
 mod machine;
 mod options;
 pub(crate) mod serve;
+mod stand_ins;
 mod subject;
 mod way;
 

@@ -81,6 +81,12 @@ impl Shelf {
         self.serve_with(modules, &(PATIENT.to_owned() + &sums.unwrap_or_default()), link)
     }
 
+    /// Serves the modules of a folder, and from another what the first has not.
+    pub(crate) fn serve_both(&self, modules: &Path, rest: &Path, link: Option<&Link>) -> Result<Served, ServedError> {
+        let rest = format!("error_page 404 = @rest;\nlocation @rest {{ root {}; }}\n", rest.display());
+        self.serve_with(modules, &(PATIENT.to_owned() + &rest), link)
+    }
+
     /// Serves the modules of a folder; `lines` are more of the server's configuration.
     pub(crate) fn serve_with(&self, modules: &Path, lines: &str, link: Option<&Link>) -> Result<Served, ServedError> {
         let listen = match link {

@@ -10,7 +10,7 @@ use goferry_lab::servers::write_goproxy;
 use goferry_lab::universe::{ProjectSpec, Shape, Universe, ZipSize};
 use tempfile::TempDir;
 
-use super::BenchError;
+use super::{BenchError, stand_ins};
 use crate::client::{Call, Home, Tool};
 use crate::oracle::projects::Project;
 use crate::served::Shelf;
@@ -38,6 +38,8 @@ pub(crate) enum Subject {
 pub(crate) struct Ready {
     /// What the server has.
     pub(crate) modules: PathBuf,
+    /// What `modules` lacks that an upstream has ([`stand_ins`]).
+    pub(crate) rest: TempDir,
     /// go.mod and go.sum.
     project: TempDir,
     /// What the real go command left, in memory.
@@ -97,7 +99,9 @@ impl Ready {
         }
         let bytes = served.traffic()?.bytes;
         let (zips, files) = count(&reference.modcache())?;
-        Ok(Self { modules, project, reference, zips, files, bytes, _server_files: server_files })
+        let rest = TempDir::with_prefix_in("goferry-bench-", memory)?;
+        stand_ins::write(&reference.modcache().join("cache/download"), &modules, rest.path())?;
+        Ok(Self { modules, rest, project, reference, zips, files, bytes, _server_files: server_files })
     }
 
     /// Writes go.mod and go.sum into a new folder.

@@ -78,7 +78,7 @@ impl Bench<'_> {
         }
         let link = row.way.map(|way| way.build(seed)).transpose()?;
         let link = link.as_ref();
-        let served = self.shelf.serve(&ready.modules, None, link)?;
+        let served = self.shelf.serve_both(&ready.modules, ready.rest.path(), link)?;
         let candidate = match (first, &self.goproxy) {
             (Through::Alone, _) => {
                 let go = self.go(ready, link, &served.env())?;

@@ -27,6 +27,9 @@ pub(super) struct Facts {
     pub(super) long_once: bool,
 }
 
+/// In place of a figure.
+const FAILS: &str = "**fails**";
+
 /// A table: its title, and the head of its columns.
 struct Section {
     title: &'static str,
@@ -84,6 +87,8 @@ pub(super) fn page(facts: &Facts, done: &[(Row, String)], before: Option<&str>) 
          the same seed for all). The proxy runs on the client's side of it; go talks to it over loopback, in plain HTTP/1.1. Its store is on {disk}. Empty: a new store. \
          Full: the same proxy asked again, by a go command with an empty cache. nginx on loopback: plain HTTP/1.1, no link. A run whose module cache does not have as many files \
          as the go command leaves alone is a failure.\n\
+         - goproxy fetches all three files of a version, `.info`, `.mod` and `.zip`, once it is asked for one of them; the go command asks only for the `.mod` of many. The upstream's copy of the real project holds what the go command asks for; \
+         in place of the rest the upstream has a made-up `.info` and a zip with nothing but go.mod, so that goproxy works, with fewer bytes than from a real upstream. No other client asks for these.\n\
          - Upstream bytes are bodies, connections and requests those of the upstream's access log in the median run; connections without a request are not in it.\n\
          - Many clients: h2load with one thread, small files for 5 s, 4,000 and 80 zips, over loopback, the go command's flow-control windows (4 MiB a stream, 1 GiB a connection), files on {disk} and in the page cache; small files: 64 connections, or 8 of 16 streams with HTTP/2; 1 MB: 16, or 4 of 4; \
          50 MB: 8, or 4 of 2. A new server for each run, warmed by one request. nginx: worker_processes 2, sendfile, tcp_nopush, open_file_cache, http2_chunk_size 16k, \
@@ -140,9 +145,13 @@ pub(super) fn failed(row: &Row, why: &str) -> String {
     let columns =
         SECTIONS.iter().find(|section| (section.has)(row)).map_or(0, |section| section.head.matches('|').count() - 1);
     let own = row.key().matches('|').count() - 1;
+    format!("{} {FAILS}: {} |{}\n", row.key(), plain(why), " - |".repeat(columns.saturating_sub(own + 1)))
+}
+
+/// What a program said, as a cell of a table.
+fn plain(why: &str) -> String {
     let why = why.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "/");
-    let why: String = why.chars().take(200).collect();
-    format!("{} **fails**: {why} |{}\n", row.key(), " - |".repeat(columns.saturating_sub(own + 1)))
+    why.chars().take(200).collect()
 }
 
 fn line(key: &str, cells: &[String]) -> String {
@@ -183,12 +192,13 @@ pub(super) fn behind(row: &Behind, samples: &Samples, alone_bytes: u64) -> Strin
         let cell = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let walls: Vec<String> =
             runs.iter().map(|run| run.as_ref().map_or("fails".to_owned(), |sample| short(sample.seconds))).collect();
+        let why = runs.iter().find_map(|run| run.as_ref().err());
         let upstream = (*through != Through::Nginx).then_some(sample).flatten();
         lines += &line(
             &Row::Behind(*row).key(),
             &[
                 through.name().to_owned(),
-                seconds.map_or("**fails**".to_owned(), short),
+                seconds.map_or_else(|| why.map_or(FAILS.to_owned(), |why| format!("{FAILS}: {}", plain(why))), short),
                 cell(alone.zip(seconds).map(|(alone, seconds)| format!("{:.1}", alone / seconds))),
                 if targets.is_empty() { "-".to_owned() } else { targets.join("; ") },
                 cell(upstream.and(bytes).map(|bytes| format!("{bytes:.3}"))),
@@ -219,7 +229,7 @@ fn both(runs: &Runs, value: impl Fn(&Run) -> f64) -> [Option<f64>; 2] {
 }
 
 fn pair(values: [Option<f64>; 2], show: impl Fn(f64) -> String) -> String {
-    values.map(|value| value.map_or("**fails**".to_owned(), &show)).join(", ")
+    values.map(|value| value.map_or(FAILS.to_owned(), &show)).join(", ")
 }
 
 fn ratio(values: [Option<f64>; 2]) -> Option<f64> {

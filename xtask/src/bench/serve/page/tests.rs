@@ -53,9 +53,9 @@ fn a_line_says_whether_its_targets_were_reached() {
     );
     assert!(text.contains("| 1.1 of nginx on loopback (1.20): **missed** | 0.000 |"), "{text}");
     assert!(text.contains("| goproxy | not measured |"), "{text}");
-    samples.insert(Through::Empty, vec![Err("no".to_owned())]);
+    samples.insert(Through::Empty, vec![Err("no |\n more".to_owned())]);
     let text = behind(&tree, &samples, 100);
-    assert!(text.contains("| goferry, empty | **fails** | - | 8 times faster: **missed**;"), "{text}");
+    assert!(text.contains("| goferry, empty | **fails**: no / more | - | 8 times faster: **missed**;"), "{text}");
 }
 
 #[test]
