@@ -48,6 +48,11 @@ pub(crate) fn goferry(binary: &Path) -> Result<String, BenchError> {
     Ok(output(Command::new(binary).arg("--version"))?.lines().next().unwrap_or_default().to_owned())
 }
 
+/// The first 12 digits of a file's SHA-256, which tell builds of one version apart.
+pub(crate) fn sha256(file: &Path) -> Result<String, BenchError> {
+    Ok(output(Command::new("sha256sum").arg(file))?.chars().take(12).collect())
+}
+
 /// Writes out what earlier runs left to be written, so that no run pays for another.
 ///
 /// # Errors
@@ -65,5 +70,6 @@ mod tests {
         let text = describe().unwrap();
         assert!(text.contains("processors") && text.contains("Linux "), "{text}");
         assert_eq!(file_system(Path::new("/proc")).unwrap(), "proc");
+        assert_eq!(sha256(Path::new("/dev/null")).unwrap(), "e3b0c44298fc");
     }
 }

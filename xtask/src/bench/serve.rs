@@ -176,10 +176,10 @@ impl Bench<'_> {
             h2load: h2load::version()?,
             go: self.go.to_string(),
             goferry: machine::goferry(&self.goferry)?,
+            sha256: machine::sha256(&self.goferry)?,
             goproxy: self.goproxy.as_ref().map(|binary| candidates::goproxy_version(&self.go, binary)).transpose()?,
             built_here: common.binary.is_none(),
             file_systems,
-            runs: common.runs,
             quick: common.quick,
             long_once: common.long_once,
         })

@@ -18,10 +18,10 @@ fn facts() -> Facts {
         h2load: text("h2load 1"),
         go: text("go1.27.3"),
         goferry: text("goferry 0.1.0"),
+        sha256: text("0123456789ab"),
         goproxy: None,
         built_here: true,
         file_systems: ["tmpfs", "ext4"].map(str::to_owned),
-        runs: 3,
         quick: false,
         long_once: false,
     }
@@ -67,12 +67,6 @@ fn load_memory_and_reuse_have_their_targets() {
         "{small}"
     );
     assert!(load(Kind::Zip1, Protocol::Plain, &runs).contains("| 0.90 | 0.9 of nginx's bytes: reached |"));
-    assert!(memory(Protocol::Tls2, &runs).contains("| 150, 20 | less than 200 MB: reached |"));
-    let mut few = [run(2_000, 90, 150.0), run(2_200, 100, 20.0)];
-    few[0].iter_mut().flatten().for_each(|run| run.connected = 900);
-    assert!(memory(Protocol::Tls2, &few).contains("| less than 200 MB: **missed** | 900, 1000 |"));
-    let failing = [vec![Err("no".to_owned())], runs[1].clone()];
-    assert!(memory(Protocol::Tls2, &failing).contains("**fails**, 20 | less than 200 MB: **missed**"));
     let loaded = Loaded { seconds: 1.0, requests: 20_000, failed: 0, bytes: 0, times: vec![0.05, 0.2] };
     let first_answers = vec![0.05, 0.06, 3.0];
     let traffic = Traffic { requests: 20_000, opened: 21, first_answers, ..Traffic::default() };
@@ -88,6 +82,37 @@ fn load_memory_and_reuse_have_their_targets() {
     assert!(reuse(Reuse::Healthy, &reused).contains("99.8950 | 99.99 % reused: **missed**"));
     reused.traffic.opened = 2;
     assert!(reuse(Reuse::Healthy, &reused).contains("| 99.9900 | 99.99 % reused: reached"));
+}
+
+#[test]
+fn memory_is_that_of_runs_with_all_clients() {
+    let runs = [run(2_000, 90, 150.0), run(2_200, 100, 20.0)];
+    let text = memory(Protocol::Tls2, &runs);
+    assert!(text.contains("| 150, 20 | less than 200 MB: reached | 1000, 1000 |"), "{text}");
+    assert!(text.ends_with("| 150; 20 |\n"), "{text}");
+
+    let mut few = run(2_000, 90, 50.0);
+    few.iter_mut().flatten().for_each(|run| run.connected = 900);
+    let text = memory(Protocol::Tls2, &[few.clone(), runs[1].clone()]);
+    assert!(
+        text.contains("| **no valid run**, 20 | less than 200 MB: **missed** | **no valid run**, 1000 |"),
+        "{text}"
+    );
+    assert!(text.ends_with("| (not counted: 900 clients); 20 |\n"), "{text}");
+
+    let some = [few.clone(), runs[0].clone(), few.clone()].concat();
+    let text = memory(Protocol::Tls2, &[some, few]);
+    assert!(text.contains("| 150, **no valid run** | less than 200 MB: reached |"), "{text}");
+    let clients = "(not counted: 900 clients)";
+    assert!(text.ends_with(&format!("| {clients} 150 {clients}; {clients} |\n")), "{text}");
+
+    let much = [runs[0].clone(), run(1, 1, 201.0)].concat();
+    assert!(memory(Protocol::Tls2, &[much, runs[1].clone()]).contains("less than 200 MB: **missed**"));
+    let failing = vec![Err("no".to_owned())];
+    let text = memory(Protocol::Tls2, &[failing.clone(), runs[1].clone()]);
+    assert!(text.contains("| **fails**, 20 | less than 200 MB: **missed**"), "{text}");
+    let text = memory(Protocol::Tls2, &[[runs[0].clone(), failing].concat(), runs[1].clone()]);
+    assert!(text.contains("less than 200 MB: **missed**") && text.ends_with("| 150 fails; 20 |\n"), "{text}");
 }
 
 #[test]
@@ -118,7 +143,43 @@ fn a_part_is_put_into_the_page_that_is_there() {
     assert!(first.contains(&load_line) && first.contains("Not measured: go, flat, loopback;"), "{first}");
     let second = page(&facts(), &[(mem, memory_line.clone())], Some(&first));
     assert!(second.contains(&load_line) && second.contains(&memory_line), "{second}");
-    assert!(second.contains("measured by themselves") && !second.contains("load, info, h1;"), "{second}");
+    let missing = second.lines().find(|line| line.starts_with("Not measured: ")).unwrap();
+    assert!(!missing.contains("load, info, h1;") && missing.contains("load, mod, h1;"), "{second}");
     let third = page(&facts(), &[(mem, memory_line)], None);
     assert!(!third.contains(&load_line), "{third}");
+}
+
+#[test]
+fn a_row_that_is_kept_says_what_it_was_measured_with() {
+    let [info, zip, mem] = ["load,info,h1", "load,zip1,h1", "memory,h1"].map(row);
+    let runs = [run(2_000, 90, 150.0), run(1_000, 100, 20.0)];
+    let line_of = |row: Row| {
+        let line = match row {
+            Row::Load(kind, protocol) => load(kind, protocol, &runs),
+            _ => memory(Protocol::Plain, &runs),
+        };
+        (row, line)
+    };
+    let with = |page: &str, name: &str| {
+        let (_, section) = page.split_once("## What the rows were measured with").unwrap();
+        let line = section.lines().find(|line| line.split(['|', ';']).any(|one| one.trim() == name));
+        line.map(str::to_owned).unwrap_or_default()
+    };
+    let first = page(&facts(), &[info, zip, mem].map(line_of), None);
+    let all = with(&first, "load, info, h1");
+    assert!(all.starts_with("| load, info, h1; load, zip1, h1; memory, h1 | go1.27.3 with"), "{first}");
+    assert!(all.contains("goferry 0.1.0, release build, SHA-256 0123456789ab…; nginx 1;"), "{first}");
+
+    let new = Facts { sha256: "fedcba987654".to_owned(), built_here: false, quick: true, ..facts() };
+    let second = page(&new, &[line_of(zip)], Some(&first));
+    assert!(with(&second, "load, zip1, h1").contains("given, SHA-256 fedcba987654…"), "{second}");
+    assert!(with(&second, "load, zip1, h1").contains("**short runs for a trial"), "{second}");
+    assert_eq!(with(&second, "load, info, h1"), all.replace("load, zip1, h1; ", ""), "{second}");
+
+    let third = page(&facts(), &[zip, mem].map(line_of), Some(&second));
+    assert_eq!(with(&third, "load, info, h1"), all, "measured with the same, so in one line");
+
+    let unknown = first.split("## What the rows").next().unwrap();
+    let fourth = page(&facts(), &[line_of(mem)], Some(unknown));
+    assert!(with(&fourth, "load, info, h1").ends_with("| not recorded |"), "{fourth}");
 }
