@@ -5,7 +5,7 @@ mod facts;
 use std::fmt::Write as _;
 
 pub(super) use self::facts::Facts;
-use super::behind::{Sample, Samples};
+use super::behind::{self, Samples};
 use super::load::{CLIENTS, Run, Runs};
 use super::reuse::Reused;
 use super::rows::{self, BYTES, Behind, Kind, MEMORY, Protocol, REUSE, Reuse, Row, Target, Through};
@@ -58,7 +58,7 @@ pub(super) fn page(facts: &Facts, done: &[(Row, String)], before: Option<&str>) 
          real: {real}, as pinned in `xtask/src/oracle/projects.rs`. The upstream is nginx with one worker, HTTP/2 over TLS, no limit of requests to a connection, \
          at the other end of the emulated link (two network namespaces, kernel TCP on both, a drop-tail queue of one bandwidth-delay product; loss is random, to the client only, \
          the same seed for all). The proxy runs on the client's side of it; go talks to it over loopback, in plain HTTP/1.1. Its store is on a disk. Empty: a new store. \
-         Full: the same proxy asked again, by a go command with an empty cache. nginx on loopback: plain HTTP/1.1, no link. A run whose module cache does not have as many files \
+         Full: the same proxy asked again, by a go command with an empty cache. nginx on loopback: plain HTTP/1.1, no link. With flat and tree, a run of what takes less than a second (goferry full, goproxy full, nginx on loopback, and alone over loopback) is the median of 5 go commands, each with a new empty module cache; goferry full and nginx alternate. A run whose module cache does not have as many files \
          as the go command leaves alone is a failure.\n\
          - goproxy fetches all three files of a version, `.info`, `.mod` and `.zip`, once it is asked for one of them; the go command asks only for the `.mod` of many. The upstream's copy of the real project holds what the go command asks for; \
          in place of the rest the upstream has a made-up `.info` and a zip with nothing but go.mod, so that goproxy works, with fewer bytes than from a real upstream. No other client asks for these. It is not measured where `go install github.com/goproxy/goproxy/cmd/goproxy@latest` fails and no binary was given.\n\
@@ -135,7 +135,7 @@ fn reached(what: &str, yes: bool) -> String {
 
 /// The lines of a project and a link.
 pub(super) fn behind(row: &Behind, samples: &Samples, alone_bytes: u64) -> String {
-    let middle = |through: Through| middle(samples.get(&through)?);
+    let middle = |through: Through| behind::middle(samples.get(&through)?.iter().flatten());
     let alone = middle(Through::Alone).map(|sample| sample.seconds);
     let nginx = middle(Through::Nginx).map(|sample| sample.seconds);
     let mut lines = String::new();
@@ -185,13 +185,6 @@ pub(super) fn behind(row: &Behind, samples: &Samples, alone_bytes: u64) -> Strin
         lines += &line(&Row::Behind(*row).key(), &cells);
     }
     lines
-}
-
-/// The run whose time is the median of those that ended well.
-fn middle(runs: &[Result<Sample, String>]) -> Option<&Sample> {
-    let mut samples: Vec<&Sample> = runs.iter().flatten().collect();
-    samples.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    samples.get(samples.len() / 2).copied()
 }
 
 /// The median of a value of both servers; `None` of one that failed.

@@ -78,6 +78,8 @@ pub(super) enum Target {
     OfNginx(f64),
 }
 
+/// Go commands whose median is one run, where one alone would be noise.
+const REPEATS: usize = 5;
 /// Upstream bytes, of those that the go command alone fetches, at most.
 pub(super) const BYTES: f64 = 1.02;
 /// Peak memory with 1,000 clients, in MB, less than this.
@@ -121,6 +123,16 @@ impl Behind {
 
     fn link(&self) -> String {
         way::name(self.way.as_ref())
+    }
+
+    /// Go commands of one run: more than one of those that take less than a second, and change nothing.
+    pub(super) fn repeats(&self, through: Through) -> usize {
+        let short = match through {
+            Through::Full | Through::GoproxyFull | Through::Nginx => true,
+            Through::Alone => self.way.is_none(),
+            Through::Empty | Through::Warmed | Through::AfterWarm | Through::GoproxyEmpty => false,
+        };
+        if short && self.subject != Subject::Real { REPEATS } else { 1 }
     }
 
     /// What is to be reached through a proxy.
@@ -244,6 +256,20 @@ mod tests {
             names.sort();
             names.dedup();
             assert_eq!(names.len(), count);
+        }
+    }
+
+    #[test]
+    fn only_what_is_short_is_repeated() {
+        for row in all() {
+            let Row::Behind(row) = row else { continue };
+            assert_eq!((row.repeats(Through::Empty), row.repeats(Through::GoproxyEmpty)), (1, 1));
+            let short = if row.subject == Subject::Real { 1 } else { 5 };
+            // What is compared is measured alike.
+            for through in [Through::Full, Through::Nginx, Through::GoproxyFull] {
+                assert_eq!(row.repeats(through), short);
+            }
+            assert_eq!(row.repeats(Through::Alone), if row.way.is_none() { short } else { 1 });
         }
     }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::super::behind::Sample;
 use super::super::h2load::Loaded;
 use super::*;
 use crate::bench::options::has;
