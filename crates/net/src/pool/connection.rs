@@ -155,10 +155,11 @@ impl Course {
         slow.map_or(Duration::MAX, |slow| slow.saturating_mul(1 << self.moves.min(16)))
     }
 
-    /// Whether the request, after `patience`, is better on another connection.
-    fn may_move(&self, patience: Duration) -> bool {
+    /// Whether the request, after `patience`, is better on another connection, where so many bytes of its answer may be on
+    /// their way.
+    fn may_move(&self, patience: Duration, coming: u64) -> bool {
         let inner = self.back.upgrade().filter(|_| patience < Duration::MAX);
-        inner.is_some_and(|inner| inner.lock().may_move(self.shared.timeline.number(), patience))
+        inner.is_some_and(|inner| inner.lock().may_move(self.shared.timeline.number(), patience, coming))
     }
 }
 
@@ -172,8 +173,8 @@ impl Lease {
         self.course().patience()
     }
 
-    pub(super) fn may_move(&self, patience: Duration) -> bool {
-        self.course().may_move(patience)
+    pub(super) fn may_move(&self, patience: Duration, coming: u64) -> bool {
+        self.course().may_move(patience, coming)
     }
 
     /// A flow that lost its last segments waits for a time-out that doubles; others carry on meanwhile.
@@ -320,13 +321,14 @@ pub(super) async fn send(mut lease: Lease, ask: &Ask, connector: &Connector) -> 
     let began = Instant::now();
     lease.moves = ask.moves;
     let course = lease.course();
+    let coming = ask.expect.unwrap_or(0).min(lease.shared.stream_window.size().into());
     let mut answer = Box::pin(head(&mut lease, request));
     let answered = loop {
         let patience = course.patience();
         if let Ok(answered) = timeout(patience.min(bound), &mut answer).await {
             break Some(answered);
         }
-        if began.elapsed() >= bound || course.may_move(patience) {
+        if began.elapsed() >= bound || course.may_move(patience, coming) {
             break None;
         }
     };

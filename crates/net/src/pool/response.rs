@@ -101,7 +101,11 @@ impl Body {
             let patience = lease.patience();
             if self.looked.elapsed() >= patience {
                 self.looked = Instant::now();
-                if lease.may_move(patience) {
+                let coming = match &mut self.inbound {
+                    Inbound::Http2(stream) => granted(stream, self.withheld).min(self.left.unwrap_or(u64::MAX)),
+                    Inbound::Http1(_) => u64::MAX,
+                };
+                if lease.may_move(patience, coming) {
                     return Err(lease.moved(phase));
                 }
             }

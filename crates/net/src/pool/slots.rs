@@ -31,6 +31,8 @@ const FLOOR_SHARED: u64 = 96 << 10;
 /// A connection with more work than this, in seconds at its own rate, and than four round trips, may give some to one
 /// without any.
 const SLOW_WORK: f64 = 0.1;
+/// One byte of so many may be sent in vain for that.
+const VAIN: u64 = 100;
 /// Decisions and ended connections that are remembered.
 const KEPT: usize = 64;
 /// Pauses after a connection could not be opened while others serve: the first, and the longest.
@@ -139,6 +141,8 @@ pub(super) struct Slots {
     gone_sums: (u64, u64, u64, u64),
     gone_segments: u64,
     round_trip: Option<Duration>,
+    /// At most so many bytes were sent in vain, for requests that were moved from a slow connection.
+    sent_in_vain: u64,
     decisions: VecDeque<Decided>,
 }
 
@@ -171,6 +175,7 @@ impl Slots {
             gone_sums: (0, 0, 0, 0),
             gone_segments: 0,
             round_trip: None,
+            sent_in_vain: 0,
             decisions: VecDeque::new(),
         }
     }
@@ -370,8 +375,9 @@ impl Slots {
     }
 
     /// Whether a request that has been on this connection for `patience` is better on another: its flow stands still and
-    /// others move, or has much to do yet and others have nothing.
-    pub(super) fn may_move(&self, number: u32, patience: Duration) -> bool {
+    /// others move, or has much to do yet and others have nothing. At most `cost` bytes would be sent in vain for that: in all
+    /// no more than a hundredth, unless a flow stands still.
+    pub(super) fn may_move(&mut self, number: u32, patience: Duration, cost: u64) -> bool {
         let Some(own) = self.slots.iter().find(|slot| slot.shared.timeline.number() == number) else { return false };
         if self.slow().is_none() || !self.small.is_empty() || !self.large.is_empty() || self.growth.is_full() {
             return false;
@@ -385,7 +391,18 @@ impl Slots {
         }
         let left = own.shared.outstanding.load(Ordering::Relaxed) as f64 / own.mean_rate.max(1.0);
         let round_trips = self.round_trip.unwrap_or_default().as_secs_f64() * 4.0;
-        left > round_trips.max(SLOW_WORK) && others().any(|slot| slot.in_flight == 0)
+        let worth = left > round_trips.max(SLOW_WORK) && others().any(|slot| slot.in_flight == 0);
+        let spent = self.sent_in_vain.saturating_add(cost);
+        let may = worth && spent <= self.bytes_in() / VAIN;
+        if may {
+            self.sent_in_vain = spent;
+        }
+        may
+    }
+
+    /// Bytes of plain text received on all connections so far.
+    fn bytes_in(&self) -> u64 {
+        self.gone_sums.2 + self.slots.iter().map(|slot| slot.shared.timeline.bytes_in()).sum::<u64>()
     }
 
     /// Whether a connection has room for a large file and nothing waits.
