@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use goferry_env::{Environment, Inputs};
 use goferry_proxy::config::{Auth, Settings};
-use goferry_proxy::server::{Server, Stop};
+use goferry_proxy::server::{Changed, Server, Stop};
 use goferry_proxy::{Proxy, Watch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -40,25 +40,33 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
         let proxy =
             Proxy::open(settings.config.clone(), &inputs, &env).map_err(|error| Failure::failed(error.to_string()))?;
         let watch = Arc::clone(proxy.watch());
-        let server =
-            Server::bind(Arc::new(proxy)).await.map_err(|error| Failure::failed(format!("listening: {error}")))?;
+        let server = Server::bind(Arc::new(proxy)).map_err(|error| Failure::failed(format!("listening: {error}")))?;
         let server = Arc::new(server);
-        say(printer, &server, &settings, &env);
+        let mut said = lines(&server, &settings, &env);
+        said.iter().for_each(|line| printer.note(line));
         let (sender, stop) = Stop::new();
         let running = tokio::spawn(Arc::clone(&server).run(stop));
         let mut current = settings;
         while signals.next().await == Asked::Reload {
             // go env, the store and the files of users are read: not on a thread that serves.
             let (args, inputs, watched) = (args.clone(), inputs.clone(), Arc::clone(&watch));
-            match tokio::task::spawn_blocking(move || reload(&args, &inputs, watched)).await {
-                Ok(Ok((settings, proxy))) => {
-                    for key in settings::fixed(&current, &settings) {
-                        tracing::warn!("{key} has changed, and is in effect after a restart only");
+            let serving = Arc::clone(&server);
+            match tokio::task::spawn_blocking(move || reload(&args, &inputs, watched, &serving)).await {
+                Ok(Ok((settings, env, changed))) => {
+                    logs.set(&settings.config);
+                    for place in changed.closed {
+                        let drain = settings.config.drain.as_secs();
+                        tracing::info!("no longer listening on {place}; connections to it may end within {drain} s");
                     }
-                    logs.set(settings.config.log_level);
-                    server.swap(Arc::new(proxy));
+                    for place in changed.opened {
+                        tracing::info!("listening on {place}");
+                    }
+                    let now = lines(&server, &settings, &env);
+                    for line in now.iter().filter(|line| !said.contains(line)) {
+                        tracing::info!("{line}");
+                    }
                     tracing::info!(rules = settings.config.rules.len(), "settings were read again and are in effect");
-                    current = settings;
+                    (current, said) = (settings, now);
                 }
                 Ok(Err(failure)) => {
                     // It may have been opened anew before the rest failed.
@@ -77,36 +85,43 @@ pub(crate) fn run(args: &Serve, printer: &Printer) -> Outcome {
     })
 }
 
-fn reload(args: &Serve, inputs: &Inputs, watch: Arc<Watch>) -> Result<(Settings, Proxy), Failure> {
+/// Reads the settings again and puts them into effect, all or none.
+fn reload(
+    args: &Serve,
+    inputs: &Inputs,
+    watch: Arc<Watch>,
+    server: &Server,
+) -> Result<(Settings, Environment, Changed), Failure> {
     let (settings, env) = settings::read(args, inputs)?;
+    let prepared = server.prepare(&settings.config).map_err(|error| Failure::failed(format!("listening: {error}")))?;
     watch.set_up(&settings.config).map_err(|error| Failure::failed(error.to_string()))?;
     let proxy = Proxy::open_watched(settings.config.clone(), inputs, &env, watch)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    Ok((settings, proxy))
+    let changed = server.apply(prepared, Arc::new(proxy));
+    Ok((settings, env, changed))
 }
 
 /// What to do with it, and what it does: a line each.
-fn say(printer: &Printer, server: &Server, settings: &Settings, env: &Environment) {
+fn lines(server: &Server, settings: &Settings, env: &Environment) -> Vec<String> {
+    let mut lines = Vec::new();
     if let Some(authority) = server.authority() {
-        printer.note(&format!("export SSL_CERT_FILE={}", authority.display()));
+        lines.push(format!("export SSL_CERT_FILE={}", authority.display()));
     }
-    for url in server.urls() {
-        printer.note(&format!("export GOPROXY={url}"));
-    }
-    for socket in server.sockets() {
-        printer.note(&format!("listening on {}", socket.display()));
-    }
+    lines.extend(server.urls().iter().map(|url| format!("export GOPROXY={url}")));
+    lines.extend(server.sockets().iter().map(|socket| format!("listening on {}", socket.display())));
     let around = env.value("GONOPROXY");
     if !around.is_empty() && around != "none" {
-        printer.note(&format!("export GONOPROXY=none  # else go commands fetch {around} past this proxy"));
+        lines.push(format!("export GONOPROXY=none  # else go commands fetch {around} past this proxy"));
     }
     let reached = |address: &std::net::SocketAddr| !address.ip().is_loopback();
     if settings.config.auth != Auth::Open && settings.config.tls.is_none() && server.addresses().iter().any(reached) {
-        printer.note("what clients say to be let in can be read on the way: speak TLS, here or in front of it");
+        let text = "what clients say to be let in can be read on the way: speak TLS, here or in front of it";
+        lines.push(text.to_owned());
     }
-    printer.note(&format!("store: {}", settings.config.store.display()));
-    printer.note(&format!("upstream: {}", settings::upstream(settings, env)));
-    printer.note(&format!("rules: {}", settings.config.rules.len()));
+    lines.push(format!("store: {}", settings.config.store.display()));
+    lines.push(format!("upstream: {}", settings::upstream(settings, env)));
+    lines.push(format!("rules: {}", settings.config.rules.len()));
+    lines
 }
 
 /// What a signal asks for.

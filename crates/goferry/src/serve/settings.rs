@@ -1,12 +1,15 @@
 //! The settings of this process: from flags, a file, the go command's variables; and how `--check` shows them.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use goferry_env::{EnvError, Environment, Inputs};
+use goferry_module::SumDb;
 use goferry_proxy::auth::Gate;
-use goferry_proxy::config::{Place, Settings, Sources, Tls};
+use goferry_proxy::config::{Place, Problem, Problems, Settings, Sources, Tls};
+use goferry_proxy::server::check_tls;
 
 use crate::args::serve::Serve;
 use crate::failure::Failure;
@@ -16,8 +19,12 @@ pub(super) fn read(args: &Serve, inputs: &Inputs) -> Result<(Settings, Environme
     let found = Environment::resolve(inputs);
     let sources = Sources { file: args.config.clone(), flags: args.given(), store: store(inputs) };
     let goproxy = found.as_ref().ok().map(|env| &env.goproxy);
-    let settings = Settings::read(&sources, goproxy).map_err(|problems| Failure::usage(problems.to_string()))?;
-    check(&settings)?;
+    let (settings, mut problems) = Settings::gather(&sources, goproxy);
+    problems.extend(check(&settings));
+    problems.extend(found.as_ref().ok().and_then(|env| database(&settings, env)));
+    if !problems.is_empty() {
+        return Err(Failure::usage(Problems::new(problems).to_string()));
+    }
     let env = match found {
         Ok(env) => env,
         // Where an upstream is named nobody needs a GOPROXY: there may be no go command here at all.
@@ -32,20 +39,54 @@ pub(super) fn read(args: &Serve, inputs: &Inputs) -> Result<(Settings, Environme
     Ok((settings, env))
 }
 
-/// Opens the files that the settings name.
-fn check(settings: &Settings) -> Result<(), Failure> {
+/// What is wrong with the files that the settings name.
+fn check(settings: &Settings) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut wrong = |name: &str, what: String| {
+        let place = settings.place(name).clone();
+        problems.push(Problem { place, key: None, what: format!("{name}: {what}") });
+    };
     if let Err(error) = Gate::open(&settings.config.auth) {
-        problems.push(format!("{}: auth.file: {error}", settings.place("auth.file")));
+        wrong("auth.file", error.to_string());
     }
-    if let Some(Tls::Files { cert, key }) = &settings.config.tls {
+    if let Some(tls @ Tls::Files { cert, key }) = &settings.config.tls {
+        let mut there = true;
         for (name, path) in [("tls.cert", cert), ("tls.key", key)] {
             if let Err(error) = File::open(path) {
-                problems.push(format!("{}: {name}: {}: {error}", settings.place(name), path.display()));
+                wrong(name, format!("{}: {error}", path.display()));
+                there = false;
             }
         }
+        if let Some(error) = check_tls(tls).err().filter(|_| there) {
+            wrong("tls.cert", error.to_string());
+        }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure::usage(problems.join("\n"))) }
+    if let Some(path) = &settings.config.log_file
+        && let Err(error) = can_append(path)
+    {
+        wrong("log-file", format!("{}: {error}", path.display()));
+    }
+    problems
+}
+
+/// Whether a file can be written to, or made. Nothing is made, and no pipe is opened: that waits for who reads it.
+fn can_append(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Ok(meta) if meta.is_file() || meta.is_dir() => File::options().append(true).open(path).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            // With the dot it has to be a folder.
+            fs::metadata(folder.join(".")).map(drop)
+        }
+        other => other.map(drop),
+    }
+}
+
+/// What is wrong with the go command's GOSUMDB, where it counts.
+fn database(settings: &Settings, env: &Environment) -> Option<Problem> {
+    let error = SumDb::parse(env.value("GOSUMDB")).err().filter(|_| settings.config.sumdb.is_none())?;
+    let origin = env.get("GOSUMDB").map_or_else(|| "not set".to_owned(), |value| value.origin.to_string());
+    Some(Problem { place: Place::Variable("GOSUMDB", origin), key: None, what: error.to_string() })
 }
 
 /// The settings in effect, each with where it comes from.
@@ -74,17 +115,6 @@ pub(super) fn shown(settings: &Settings, env: &Environment) -> String {
 /// Whom modules are fetched from, masked.
 pub(super) fn upstream(settings: &Settings, env: &Environment) -> String {
     settings.config.upstream.as_ref().map_or_else(|| of_variable("GOPROXY", env).0, ToString::to_string)
-}
-
-/// Settings that have changed and are read at the start only.
-pub(super) fn fixed(old: &Settings, new: &Settings) -> Vec<&'static str> {
-    let (old, new) = (&old.config, &new.config);
-    let changed = [
-        ("listen", old.listen != new.listen),
-        ("tls", old.tls != new.tls),
-        ("limits.connections", old.limits.connections != new.limits.connections),
-    ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
 /// The go command's variable that counts where a setting is not made.

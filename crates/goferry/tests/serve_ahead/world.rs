@@ -150,7 +150,7 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (proxy, server) = runtime.block_on(async {
             let proxy = Arc::new(Proxy::open(config, &inputs, &env).unwrap());
-            (Arc::clone(&proxy), Server::bind(proxy).await.unwrap())
+            (Arc::clone(&proxy), Server::bind(proxy).unwrap())
         });
         let url = format!("http://{}", server.addresses()[0]);
         let (stop, stopped) = Stop::new();

@@ -2,14 +2,19 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use rustix::net::sockopt::set_socket_reuseport;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Listen;
+
+/// How many may have connected before they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// A port or a socket.
 pub(super) enum Listener {
@@ -24,9 +29,11 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    pub(super) async fn bind(listen: &Listen) -> io::Result<Listener> {
+    /// Binds it, also where one of those that are to go has its port at an address that covers, or is covered by, this one.
+    /// Within a tokio runtime.
+    pub(super) fn bind(listen: &Listen, goes: &[&Listener]) -> io::Result<Listener> {
         match listen {
-            Listen::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await.map_err(at(address))?)),
+            Listen::Tcp(address) => tcp(*address, goes).map(Listener::Tcp).map_err(at(address)),
             Listen::Unix(path) => unix(path).map_err(at(&path.display())),
         }
     }
@@ -42,6 +49,33 @@ impl Listener {
         }
     }
 
+    /// Those who have connected and were not accepted yet: they would be cut off with the listener.
+    pub(super) fn waiting(&self) -> Vec<Accepted> {
+        let rest: Box<dyn FnMut() -> io::Result<Accepted>> = match self {
+            Listener::Tcp(listener) => {
+                // The same socket, which does not block: asked itself it knows of those that tokio was not told of yet.
+                let Ok(socket) = listener.as_fd().try_clone_to_owned() else { return Vec::new() };
+                let listener = StdTcpListener::from(socket);
+                Box::new(move || {
+                    let (socket, address) = listener.accept()?;
+                    socket.set_nonblocking(true)?;
+                    let _ = socket.set_nodelay(true);
+                    Ok(Accepted::Tcp(TcpStream::from_std(socket)?, address))
+                })
+            }
+            Listener::Unix(listener, _) => {
+                let Ok(socket) = listener.as_fd().try_clone_to_owned() else { return Vec::new() };
+                let listener = StdUnixListener::from(socket);
+                Box::new(move || {
+                    let (socket, _) = listener.accept()?;
+                    socket.set_nonblocking(true)?;
+                    Ok(Accepted::Unix(UnixStream::from_std(socket)?))
+                })
+            }
+        };
+        std::iter::repeat_with(rest).take(BACKLOG as usize).map_while(Result::ok).collect()
+    }
+
     pub(super) fn address(&self) -> Option<SocketAddr> {
         match self {
             Listener::Tcp(listener) => listener.local_addr().ok(),
@@ -53,6 +87,14 @@ impl Listener {
         match self {
             Listener::Tcp(_) => None,
             Listener::Unix(_, file) => Some(&file.path),
+        }
+    }
+
+    /// The address or the path, for people.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(|address| address.to_string()).unwrap_or_default(),
+            Listener::Unix(_, file) => format!("unix:{}", file.path.display()),
         }
     }
 }
@@ -69,6 +111,34 @@ impl Drop for SocketFile {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Binds a TCP port. Linux refuses 0.0.0.0:80 while somebody listens on 127.0.0.1:80, and the other way round, unless all
+/// of them say that they share the port (socket(7), SO_REUSEPORT): said for this moment only, or other processes might.
+fn tcp(address: SocketAddr, goes: &[&Listener]) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    let shares = |old: SocketAddr| old.port() == address.port() && old != address;
+    let beside: Vec<&TcpListener> = goes
+        .iter()
+        .filter_map(|listener| match listener {
+            Listener::Tcp(tcp) if listener.address().is_some_and(shares) => Some(tcp),
+            _ => None,
+        })
+        .collect();
+    let share = |shared: bool| beside.iter().try_for_each(|socket| set_socket_reuseport(socket, shared));
+    if !beside.is_empty() {
+        socket.set_reuseport(true)?;
+        share(true)?;
+    }
+    let bound = socket.bind(address).and_then(|()| socket.listen(BACKLOG));
+    if !beside.is_empty() {
+        let _ = share(false);
+        if let Ok(listener) = &bound {
+            let _ = set_socket_reuseport(listener, false);
+        }
+    }
+    bound
 }
 
 /// Binds a Unix socket. The file of a server that is gone is taken away: nobody listens on it.
@@ -106,15 +176,36 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "the standard library leaves the file");
         let listen = Listen::Unix(path.clone());
-        let live = Listener::bind(&listen).await.unwrap();
+        let live = Listener::bind(&listen, &[]).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o111, 0);
-        let refused = Listener::bind(&listen).await.err().unwrap();
+        let refused = Listener::bind(&listen, &[]).err().unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
         drop(live);
         assert!(!path.exists());
         fs::write(&path, "mine").unwrap();
-        assert_eq!(Listener::bind(&listen).await.err().unwrap().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(Listener::bind(&listen, &[]).err().unwrap().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"mine");
+    }
+
+    #[tokio::test]
+    async fn a_port_moves_to_all_addresses_and_is_nobody_elses_meanwhile() {
+        let tcp = |address: &str, port: u16| Listen::Tcp(SocketAddr::new(address.parse().unwrap(), port));
+        let old = Listener::bind(&tcp("127.0.0.1", 0), &[]).unwrap();
+        let port = old.address().unwrap().port();
+        let taken = |address: &str| Listener::bind(&tcp(address, port), &[]).err().map(|error| error.kind());
+        assert_eq!(taken("0.0.0.0"), Some(io::ErrorKind::AddrInUse));
+        let new = Listener::bind(&tcp("0.0.0.0", port), &[&old]).unwrap();
+        assert_eq!(
+            (taken("0.0.0.0"), taken("127.0.0.1")),
+            (Some(io::ErrorKind::AddrInUse), Some(io::ErrorKind::AddrInUse))
+        );
+        // The same address is never bound twice.
+        assert!(Listener::bind(&tcp("127.0.0.1", port), &[&old]).is_err());
+        drop(old);
+        let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert!(matches!(new.accept().await, Ok(Accepted::Tcp(..))));
+        let _waits = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        assert_eq!((new.waiting().len(), new.waiting().len()), (1, 0));
     }
 }

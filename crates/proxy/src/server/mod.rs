@@ -8,14 +8,16 @@
 //!
 //! | what a client may do | who sees to it |
 //! |---|---|
-//! | open connections | [`Server::run`]: one too many is told so (`refuse`) |
+//! | open connections | `Shared::accept`: one too many is told so (`refuse`) |
 //! | take its time with the TLS handshake, a head, between requests | `before`, `Heads` (HTTP/1.1), `Counted` and a timer (HTTP/2) |
 //! | take nothing of an answer | `Patient`; of one stream: `h2` |
 //! | send large heads, floods of frames | hyper and h2, as set here; `Counted` |
 //! | read large files, and many | `Load`: what is read ahead for each |
 
+mod answers;
 mod current;
 mod date;
+mod doors;
 mod frames;
 mod h1;
 mod h2;
@@ -29,6 +31,7 @@ mod refuse;
 mod rewind;
 mod tls;
 mod trailers;
+mod turns;
 
 use std::future::Future;
 use std::io;
@@ -40,8 +43,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use goferry_net::tcp_info::TcpWatch;
-use http::header::{ALLOW, CONNECTION};
-use http::{HeaderValue, Method, StatusCode};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -49,14 +50,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::current::Current;
-use self::listen::{Accepted, Listener};
+use self::answers::{Fault, answer, takes_body};
+use self::current::{Current, Follower};
+use self::doors::{Bound, Doors, Opened};
+use self::listen::Accepted;
 use self::load::Load;
 use self::patient::Patient;
 use self::rewind::Rewind;
 use self::tls::TlsServer;
-use crate::answer::{Answer, Peer, Request};
-use crate::exchange::Exchange;
+pub use self::tls::check as check_tls;
+use self::turns::Turns;
+use crate::answer::Peer;
+use crate::config::ProxyConfig;
 use crate::proxy::Proxy;
 
 /// What a client of HTTP/2 begins with (RFC 9113 section 3.4); the first bytes of it are no method.
@@ -91,16 +96,31 @@ impl Stop {
 /// A proxy that listens.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Mutex<Vec<Listener>>,
-    addresses: Vec<SocketAddr>,
-    sockets: Vec<PathBuf>,
+    doors: Doors,
+}
+
+/// What a server may change to, all that could fail done: see [`Server::prepare`]. Dropped it changes nothing.
+pub struct Prepared {
+    bound: Bound,
+    tls: Option<Arc<TlsServer>>,
+}
+
+/// What [`Server::apply`] has changed, as addresses and paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it listens now and did not before.
+    pub opened: Vec<String>,
+    /// Where it no longer listens; who is connected there may end within the settings' time.
+    pub closed: Vec<String>,
 }
 
 /// What all connections share.
 struct Shared {
     current: Arc<Current>,
-    tls: Option<TlsServer>,
+    tls: Mutex<Option<Arc<TlsServer>>>,
     load: Arc<Load>,
+    served: Turns,
+    refused: Turns,
     bodies: Semaphore,
     /// How many connections there have been.
     connections: AtomicU64,
@@ -113,118 +133,135 @@ struct Link {
 }
 
 impl Server {
-    /// Binds what the settings name, and reads the certificate.
+    /// Binds what the settings name, and reads the certificate. Within a tokio runtime.
     ///
     /// # Errors
     /// Where an address cannot be listened on, or a certificate cannot be used; with its name.
-    pub async fn bind(proxy: Arc<Proxy>) -> io::Result<Server> {
-        let config = proxy.config();
-        let mut listeners = Vec::new();
-        for listen in &config.listen {
-            listeners.push(Listener::bind(listen).await?);
-        }
-        let addresses: Vec<_> = listeners.iter().filter_map(Listener::address).collect();
-        let sockets = listeners.iter().filter_map(|listener| listener.path().map(Path::to_owned)).collect();
-        let names: Vec<_> = addresses.iter().map(SocketAddr::ip).collect();
-        let tls = config.tls.as_ref().map(|tls| TlsServer::open(config, tls, &names)).transpose()?;
+    pub fn bind(proxy: Arc<Proxy>) -> io::Result<Server> {
         raise_descriptors();
         let shared = Shared {
-            current: Current::new(proxy),
-            tls,
+            current: Current::new(Arc::clone(&proxy)),
+            tls: Mutex::default(),
             load: Arc::default(),
+            served: Turns::default(),
+            refused: Turns::default(),
             bodies: Semaphore::new(BODIES),
             connections: AtomicU64::new(0),
         };
-        Ok(Server { shared: Arc::new(shared), listeners: Mutex::new(listeners), addresses, sockets })
+        let server = Server { shared: Arc::new(shared), doors: Doors::new() };
+        let prepared = server.prepare(proxy.config())?;
+        server.apply(prepared, proxy);
+        Ok(server)
+    }
+
+    /// Binds what other settings name and this server does not listen on yet, and reads the certificate again. Nothing
+    /// changes before [`Server::apply`]. Within a tokio runtime; reads files.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub fn prepare(&self, config: &ProxyConfig) -> io::Result<Prepared> {
+        let bound = self.doors.bind(&config.listen)?;
+        let names: Vec<_> = bound.addresses().iter().map(SocketAddr::ip).collect();
+        let old = self.shared.tls();
+        let tls = config.tls.as_ref().map(|tls| TlsServer::open(config, tls, &names, old.as_deref())).transpose()?;
+        Ok(Prepared { bound, tls: tls.map(Arc::new) })
+    }
+
+    /// Lets another proxy, of the settings that were prepared for, answer from the next request on, on connections that
+    /// are open too. New connections are accepted, counted and spoken TLS with as its settings say. Addresses that stay
+    /// keep their sockets.
+    pub fn apply(&self, prepared: Prepared, proxy: Arc<Proxy>) -> Changed {
+        self.shared.current.swap(proxy);
+        *self.shared.tls.lock().unwrap_or_else(PoisonError::into_inner) = prepared.tls;
+        let (opened, closed) = self.doors.open(prepared.bound);
+        Changed { opened, closed }
     }
 
     /// The TCP addresses that it listens on.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.clone()
+        self.doors.addresses()
     }
 
     /// What GOPROXY may be for its TCP addresses. One that stands for all of the machine's is given as `localhost`.
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
-        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.shared.tls().is_some() { "https" } else { "http" };
         let proxy = self.shared.current.get();
         let prefix = &proxy.config().path_prefix;
         let url = |address: &SocketAddr| match address.ip().is_unspecified() {
             true => format!("{scheme}://localhost:{}{prefix}", address.port()),
             false => format!("{scheme}://{address}{prefix}"),
         };
-        self.addresses.iter().map(url).collect()
+        self.addresses().iter().map(url).collect()
     }
 
     /// The Unix sockets that it listens on.
     #[must_use]
-    pub fn sockets(&self) -> &[PathBuf] {
-        &self.sockets
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        self.doors.sockets()
     }
 
     /// The file, in PEM, of the authority that clients must trust (`SSL_CERT_FILE`), where the server made one.
     #[must_use]
-    pub fn authority(&self) -> Option<&Path> {
-        self.shared.tls.as_ref()?.authority()
-    }
-
-    /// Lets another proxy answer from the next request on, on connections that are open too. Addresses, certificate files
-    /// and the limits of open connections stay as they are.
-    pub fn swap(&self, proxy: Arc<Proxy>) {
-        self.shared.current.swap(proxy);
+    pub fn authority(&self) -> Option<PathBuf> {
+        self.shared.tls()?.authority().map(Path::to_owned)
     }
 
     /// Serves until told to stop: then nothing more is accepted, clients are told so, and what is under way may end within
     /// the settings' time.
     pub async fn run(self: Arc<Self>, mut stop: Stop) {
-        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
-        let limit = self.shared.current.get().config().limits.connections;
-        let (limit, refusals) = (Arc::new(Semaphore::new(limit)), Arc::new(Semaphore::new(REFUSALS)));
+        let Some(mut opened) = self.doors.to_accept() else { return };
         let mut running = JoinSet::new();
-        for listener in listeners {
-            let shared = Arc::clone(&self.shared);
-            running.spawn(shared.accept(listener, stop.clone(), Arc::clone(&limit), Arc::clone(&refusals)));
+        {
+            let mut asked = std::pin::pin!(stop.asked());
+            loop {
+                tokio::select! {
+                    Some(door) = opened.recv() => {
+                        running.spawn(Arc::clone(&self.shared).accept(door));
+                    }
+                    Some(_) = running.join_next() => {}
+                    () = asked.as_mut() => break,
+                }
+            }
         }
-        stop.asked().await;
-        let drain = self.shared.current.get().config().drain;
-        if timeout(drain, async { while running.join_next().await.is_some() {} }).await.is_err() {
-            let connections = self.shared.load.connections.load(Ordering::Relaxed);
-            tracing::warn!(connections, seconds = drain.as_secs(), "not ended in time; they are cut off");
-            running.shutdown().await;
-        }
+        self.doors.stop();
+        drop(opened);
+        while running.join_next().await.is_some() {}
     }
 }
 
 impl Shared {
-    async fn accept(
-        self: Arc<Self>,
-        listener: Listener,
-        mut stop: Stop,
-        limit: Arc<Semaphore>,
-        refusals: Arc<Semaphore>,
-    ) {
+    fn tls(&self) -> Option<Arc<TlsServer>> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Serves who connects, until told to stop; then those who are connected may end within the settings' time.
+    async fn accept(self: Arc<Self>, (listener, mut stop): Opened) {
         let mut running = JoinSet::new();
+        let mut current = Follower::new(Arc::clone(&self.current));
         let stopped = stop.clone();
+        let mut begin = |accepted: Accepted, running: &mut JoinSet<()>| {
+            let limit = current.proxy().config().limits.connections;
+            let (turn, refused) = match self.served.take(limit) {
+                Some(turn) => (turn, false),
+                None => match self.refused.take(REFUSALS) {
+                    Some(turn) => (turn, true),
+                    None => return,
+                },
+            };
+            let (this, stop) = (Arc::clone(&self), stopped.clone());
+            running.spawn(async move {
+                let _turn = turn;
+                this.connected(accepted, refused, stop).await;
+            });
+        };
         {
             let mut asked = std::pin::pin!(stop.asked());
             loop {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
-                        Ok(accepted) => {
-                            let (turn, refused) = match Arc::clone(&limit).try_acquire_owned() {
-                                Ok(turn) => (turn, false),
-                                Err(_) => match Arc::clone(&refusals).try_acquire_owned() {
-                                    Ok(turn) => (turn, true),
-                                    Err(_) => continue,
-                                },
-                            };
-                            let (this, stop) = (Arc::clone(&self), stopped.clone());
-                            running.spawn(async move {
-                                let _turn = turn;
-                                this.connected(accepted, refused, stop).await;
-                            });
-                        }
+                        Ok(accepted) => begin(accepted, &mut running),
                         Err(error) => {
                             // Out of file descriptors: the next one may go better.
                             tracing::warn!(%error, "a connection could not be accepted");
@@ -236,8 +273,15 @@ impl Shared {
                 }
             }
         }
+        listener.waiting().into_iter().for_each(|accepted| begin(accepted, &mut running));
+        let place = listener.place();
         drop(listener);
-        while running.join_next().await.is_some() {}
+        let drain = self.current.get().config().drain;
+        if timeout(drain, async { while running.join_next().await.is_some() {} }).await.is_err() {
+            let (connections, seconds) = (running.len(), drain.as_secs());
+            tracing::warn!(connections, seconds, "connections to {place} not ended in time; they are cut off");
+            running.shutdown().await;
+        }
     }
 
     /// Serves a connection, or refuses it, until it ends.
@@ -250,11 +294,21 @@ impl Shared {
         drop(proxy);
         match accepted {
             Accepted::Tcp(socket, address) => {
-                let who =
-                    Who { address: address.ip().to_string(), tls: self.tls.is_some(), tcp: TcpWatch::new(&socket) };
-                let socket = Patient::new(socket, stall, end_tcp);
-                let Some(tls) = &self.tls else { return self.plain(socket, who, header_time, refused, stop).await };
-                let handshake = tls.accept(socket, self.load.tls_buffer());
+                let tls = self.tls();
+                let who = Who { address: address.ip().to_string(), tls: tls.is_some(), tcp: TcpWatch::new(&socket) };
+                let Some(tls) = tls else {
+                    let socket = Patient::new(socket, stall, end_tcp);
+                    return self.plain(socket, who, header_time, refused, stop).await;
+                };
+                let handshake = async {
+                    let plain = tls::is_plain(&socket).await;
+                    let socket = Patient::new(socket, stall, end_tcp);
+                    if plain? {
+                        refuse::say(socket, tls::NOT_TLS.as_bytes()).await;
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, "HTTP without TLS"));
+                    }
+                    tls.accept(socket, self.load.tls_buffer()).await
+                };
                 match before(&stop, header_time, handshake).await {
                     Some(Ok(stream)) => {
                         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -365,57 +419,4 @@ fn raise_descriptors() {
     if current != maximum {
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
-}
-
-/// What is wrong with a request before it is looked at.
-#[derive(Clone, Copy)]
-enum Fault {
-    /// Its body is too large.
-    TooLarge,
-    /// Its body did not come.
-    Incomplete,
-    /// It names no host, or several.
-    Host(&'static str),
-}
-
-/// Whether the body of such a request is needed.
-fn takes_body(method: &Method, path: &str) -> bool {
-    *method == Method::POST && path.ends_with("/-/warm")
-}
-
-/// The answer to a request, and what is told of the two.
-async fn answer(proxy: &Proxy, request: &Request, fault: Option<Fault>) -> (Answer, Exchange) {
-    let mut exchange = Exchange::new(Arc::clone(proxy.observer()), request);
-    let answer = match refusal(proxy, request, fault) {
-        Some(refusal) => refusal,
-        None => proxy.answer(request).await,
-    };
-    exchange.answered(&answer);
-    (answer, exchange)
-}
-
-/// The answer to what no proxy needs to see.
-fn refusal(proxy: &Proxy, request: &Request, fault: Option<Fault>) -> Option<Answer> {
-    let close = |answer: Answer| match request.peer.protocol {
-        "HTTP/1.1" => answer.with(CONNECTION, HeaderValue::from_static("close")),
-        _ => answer,
-    };
-    match fault {
-        Some(Fault::TooLarge) => {
-            let text = format!("the body has more than {} bytes", proxy.config().limits.body_bytes);
-            return Some(close(Answer::error(StatusCode::PAYLOAD_TOO_LARGE, text)));
-        }
-        Some(Fault::Incomplete) => {
-            return Some(close(Answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come to its end")));
-        }
-        Some(Fault::Host(text)) => return Some(close(Answer::text(StatusCode::BAD_REQUEST, text))),
-        None => {}
-    }
-    // For the server itself, or to be a tunnel.
-    if request.path == "*" || matches!(request.method, Method::CONNECT | Method::TRACE) {
-        let text = format!("{} is not allowed here, but GET, HEAD", request.method);
-        let answer = Answer::text(StatusCode::METHOD_NOT_ALLOWED, text);
-        return Some(close(answer.with(ALLOW, HeaderValue::from_static("GET, HEAD"))));
-    }
-    None
 }

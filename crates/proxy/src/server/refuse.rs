@@ -1,4 +1,4 @@
-//! What a client is told where there are too many already.
+//! What a client is told before it is asked anything: that there are too many already, that this is no port for it.
 
 use std::time::Duration;
 
@@ -15,12 +15,20 @@ const TOO_MANY: &[u8] =
 const GO_AWAY: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Says so, and closes the connection.
-pub(super) async fn refuse<I>(mut io: I, http2: bool)
+pub(super) async fn refuse<I>(io: I, http2: bool)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    say(io, if http2 { GO_AWAY } else { TOO_MANY }).await;
+}
+
+/// Says this and nothing else, and closes the connection.
+pub(super) async fn say<I>(mut io: I, words: &[u8])
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let _ = timeout(LINGER, async {
-        io.write_all(if http2 { GO_AWAY } else { TOO_MANY }).await?;
+        io.write_all(words).await?;
         io.shutdown().await?;
         // Closed with bytes unread, the connection would be reset, and what was said lost.
         let mut rest = [0; 4096];

@@ -5,16 +5,17 @@ use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tempfile::TempPath;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::{Error as TlsError, InvalidMessage, ServerConfig, crypto};
+use tokio_rustls::rustls::{Error as TlsError, ServerConfig, crypto};
 use tokio_rustls::server::TlsStream;
 
 use crate::config::{ProxyConfig, SourceMode, Tls};
@@ -25,13 +26,13 @@ const LOOK: Duration = Duration::from_secs(2);
 /// What is spoken on TLS, the best first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// To who speaks HTTP to a TLS port.
-const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+pub(super) const NOT_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
     Content-Length: 46\r\n\r\nthis port speaks TLS: its URL begins https://\n";
 
 /// What TLS is spoken with.
 pub(super) struct TlsServer {
     files: Option<Files>,
-    authority: Option<Authority>,
+    authority: Option<Arc<Authority>>,
     state: Mutex<State>,
 }
 
@@ -46,8 +47,14 @@ struct Files {
     key: PathBuf,
 }
 
-/// The file of an authority that was made here.
-enum Authority {
+/// An authority that was made here.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: AuthorityFile,
+}
+
+/// Where clients find it.
+enum AuthorityFile {
     Stored(PathBuf),
     Temporary(TempPath),
 }
@@ -61,8 +68,14 @@ struct Stamp {
 }
 
 impl TlsServer {
-    /// Reads the files, or makes an authority whose certificate is good for `names`.
-    pub(super) fn open(config: &ProxyConfig, tls: &Tls, names: &[IpAddr]) -> io::Result<TlsServer> {
+    /// Reads the files, or makes a certificate for `names`, of an authority that is made too, unless `old` has one: what
+    /// clients were told to trust stays right.
+    pub(super) fn open(
+        config: &ProxyConfig,
+        tls: &Tls,
+        names: &[IpAddr],
+        old: Option<&TlsServer>,
+    ) -> io::Result<TlsServer> {
         let (files, authority, stamps, server) = match tls {
             Tls::Files { cert, key } => {
                 let files = Files { cert: cert.clone(), key: key.clone() };
@@ -71,8 +84,12 @@ impl TlsServer {
                 (Some(files), None, stamps, server)
             }
             Tls::SelfSigned => {
-                let (server, pem) = self_signed(names).map_err(io::Error::other)?;
-                (None, Some(Authority::write(config, &pem)?), None, server)
+                let authority = match old.and_then(|old| old.authority.clone()) {
+                    Some(authority) => authority,
+                    None => Arc::new(Authority::make(config)?),
+                };
+                let server = authority.certify(names).map_err(io::Error::other)?;
+                (None, Some(authority), None, server)
             }
         };
         let state = State { config: Arc::new(server), looked: Instant::now(), stamps };
@@ -81,9 +98,9 @@ impl TlsServer {
 
     /// The authority that a client must trust, where it was made here.
     pub(super) fn authority(&self) -> Option<&Path> {
-        match self.authority.as_ref()? {
-            Authority::Stored(path) => Some(path),
-            Authority::Temporary(path) => Some(path),
+        match &self.authority.as_ref()?.file {
+            AuthorityFile::Stored(path) => Some(path),
+            AuthorityFile::Temporary(path) => Some(path),
         }
     }
 
@@ -92,33 +109,21 @@ impl TlsServer {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let acceptor = TlsAcceptor::from(self.config());
-        let accepted = acceptor.accept_with(io, |connection| connection.set_buffer_limit(Some(buffer)));
-        match accepted.into_fallible().await {
-            Ok(stream) => Ok(stream),
-            Err((error, mut io)) => {
-                let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-                if inner == Some(&TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) {
-                    let _ = io.write_all(NOT_TLS.as_bytes()).await;
-                    let _ = io.shutdown().await;
-                }
-                Err(error)
-            }
-        }
+        TlsAcceptor::from(self.config()).accept_with(io, |connection| connection.set_buffer_limit(Some(buffer))).await
     }
 
     /// The settings for a new connection. A pair of files that cannot be used leaves the old ones in place.
     fn config(&self) -> Arc<ServerConfig> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(files) = &self.files
-            && state.looked.elapsed() >= LOOK
+            && let Some(known) = self.due()
         {
-            state.looked = Instant::now();
             let stamps = files.stamps();
-            if stamps != state.stamps {
+            if stamps != known {
                 // Looked at before they are read: what changes meanwhile is seen the next time.
+                let read = files.read();
+                let mut state = self.state();
                 state.stamps = stamps;
-                match files.read() {
+                match read {
                     Ok(config) => {
                         state.config = Arc::new(config);
                         tracing::info!(cert = %files.cert.display(), "the certificate was read again");
@@ -129,7 +134,40 @@ impl TlsServer {
                 }
             }
         }
-        Arc::clone(&state.config)
+        Arc::clone(&self.state().config)
+    }
+
+    /// What is known of the files, where they are to be looked at now, by this connection alone.
+    fn due(&self) -> Option<Option<[Stamp; 2]>> {
+        let mut state = self.state();
+        if state.looked.elapsed() < LOOK {
+            return None;
+        }
+        state.looked = Instant::now();
+        Some(state.stamps)
+    }
+
+    /// Held for a moment only: files are read without it.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether who has connected speaks HTTP without TLS, whose first byte is a letter; the one of a TLS record is not (RFC 8446
+/// section 5.1). Nothing is read: rustls would answer it with an alert, and words behind that are none.
+pub(super) async fn is_plain(socket: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(socket.peek(&mut first).await? == 1 && first[0].is_ascii_alphabetic())
+}
+
+/// Whether the files of a certificate and its key can be used.
+///
+/// # Errors
+/// What is wrong, after the name of the file.
+pub fn check(tls: &Tls) -> io::Result<()> {
+    match tls {
+        Tls::Files { cert, key } => Files { cert: cert.clone(), key: key.clone() }.read().map(drop),
+        Tls::SelfSigned => Ok(()),
     }
 }
 
@@ -153,24 +191,68 @@ impl Files {
         if chain.is_empty() {
             return Err(bad(&self.cert, &"no CERTIFICATE in PEM"));
         }
-        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| bad(&self.key, &error))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|error| match error {
+            PemError::NoItemsFound => bad(&self.key, &"no PRIVATE KEY in PEM; one with a passphrase cannot be used"),
+            error => bad(&self.key, &error),
+        })?;
         server(chain, key).map_err(|error| bad(&self.cert, &format_args!("with {}: {error}", self.key.display())))
     }
 }
 
 impl Authority {
+    /// One that nobody knows yet.
+    fn make(config: &ProxyConfig) -> io::Result<Authority> {
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name = subject("goferry serve --tls-self-signed");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let pem = authority.self_signed(&key).map_err(io::Error::other)?.pem();
+        Ok(Authority { issuer: Issuer::new(authority, key), file: AuthorityFile::write(config, &pem)? })
+    }
+
+    /// A certificate of it.
+    fn certify(&self, names: &[IpAddr]) -> Result<ServerConfig, Box<dyn std::error::Error + Send + Sync>> {
+        let mut all = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        all.extend(names.iter().filter(|name| !name.is_unspecified()).map(ToString::to_string));
+        if let Ok(host) = rustix::system::uname().nodename().to_str()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        {
+            all.push(host.to_owned());
+        }
+        all.sort();
+        all.dedup();
+        let mut leaf = CertificateParams::new(all)?;
+        leaf.distinguished_name = subject("goferry serve");
+        leaf.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate()?;
+        let certificate = leaf.signed_by(&key, &self.issuer)?;
+        Ok(server(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())?)
+    }
+}
+
+fn subject(name: &str) -> DistinguishedName {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, name);
+    subject
+}
+
+impl AuthorityFile {
     /// Into the store where that may be written, so that what clients were told stays right.
-    fn write(config: &ProxyConfig, pem: &str) -> io::Result<Authority> {
+    fn write(config: &ProxyConfig, pem: &str) -> io::Result<AuthorityFile> {
         if config.source == SourceMode::Fetch {
-            let path = config.store.join(OWN).join("tls-authority.pem");
-            let partial = tempfile::NamedTempFile::new_in(config.store.join(OWN))?;
+            let own = config.store.join(OWN);
+            // Made with the store, which may be opened only after this.
+            fs::create_dir_all(&own)?;
+            let partial = tempfile::NamedTempFile::new_in(&own)?;
             fs::write(partial.path(), pem)?;
+            let path = own.join("tls-authority.pem");
             partial.persist(&path).map_err(|error| error.error)?;
-            return Ok(Authority::Stored(path));
+            return Ok(AuthorityFile::Stored(path));
         }
         let file = tempfile::Builder::new().prefix("goferry-tls-").suffix(".pem").tempfile()?;
         fs::write(file.path(), pem)?;
-        Ok(Authority::Temporary(file.into_temp_path()))
+        Ok(AuthorityFile::Temporary(file.into_temp_path()))
     }
 }
 
@@ -183,39 +265,6 @@ fn server(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> R
     Ok(config)
 }
 
-/// A certificate of an authority that nobody knows yet, and the authority in PEM.
-fn self_signed(names: &[IpAddr]) -> Result<(ServerConfig, String), Box<dyn std::error::Error + Send + Sync>> {
-    let subject = |name: &str| {
-        let mut subject = DistinguishedName::new();
-        subject.push(DnType::CommonName, name);
-        subject
-    };
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name = subject("goferry serve --tls-self-signed");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let authority_key = KeyPair::generate()?;
-    let pem = authority.self_signed(&authority_key)?.pem();
-    let issuer = Issuer::new(authority, authority_key);
-
-    let mut all = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    all.extend(names.iter().filter(|name| !name.is_unspecified()).map(ToString::to_string));
-    if let Ok(host) = rustix::system::uname().nodename().to_str()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
-    {
-        all.push(host.to_owned());
-    }
-    all.sort();
-    all.dedup();
-    let mut leaf = CertificateParams::new(all)?;
-    leaf.distinguished_name = subject("goferry serve");
-    leaf.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate()?;
-    let certificate = leaf.signed_by(&key, &issuer)?;
-    let config = server(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
-    Ok((config, pem))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +275,8 @@ mod tests {
         let (cert, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
         let config = ProxyConfig::default();
         let tls = Tls::Files { cert: cert.clone(), key: key.clone() };
-        let open = || TlsServer::open(&config, &tls, &[]).err().map(|error| error.to_string()).unwrap_or_default();
+        let open =
+            || TlsServer::open(&config, &tls, &[], None).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(open().contains("c.pem"), "{}", open());
         fs::write(&cert, "nothing").unwrap();
         assert!(open().contains("no CERTIFICATE"), "{}", open());
@@ -234,6 +284,9 @@ mod tests {
         let other = KeyPair::generate().unwrap();
         fs::write(&cert, one.cert.pem()).unwrap();
         assert!(open().contains("k.pem"), "{}", open());
+        let sealed = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        fs::write(&key, sealed).unwrap();
+        assert!(open().contains("k.pem: no PRIVATE KEY"), "{}", open());
         fs::write(&key, other.serialize_pem()).unwrap();
         assert!(open().contains("k.pem"), "{}", open());
         fs::write(&key, one.signing_key.serialize_pem()).unwrap();

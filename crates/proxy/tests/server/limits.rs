@@ -133,7 +133,7 @@ fn another_proxy_answers_on_connections_that_are_open() {
     socket.write_all(get(MOD, "").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut socket).status, 200);
     assert_eq!(client.get(1, MOD), 200);
-    served.swap(|config| config.path_prefix = "/go".to_owned());
+    served.swap(|config| config.path_prefix = "/go".to_owned()).unwrap();
     socket.write_all(get(MOD, "").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut socket).status, 404);
     assert_eq!(client.get(3, MOD), 404);

@@ -7,6 +7,7 @@ mod floods;
 mod go;
 mod http2;
 mod limits;
+mod reload;
 mod requests;
 mod tls;
 mod unix;

@@ -12,7 +12,7 @@ use goferry_module::zip::create_module_zip;
 use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
 use goferry_proxy::Proxy;
 use goferry_proxy::config::{Listen, ProxyConfig, SourceMode};
-use goferry_proxy::server::{Server, Stop};
+use goferry_proxy::server::{Changed, Server, Stop};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -92,7 +92,7 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (stop, stopped) = Stop::new();
         let (server, running) = runtime.block_on(async {
-            let server = Arc::new(Server::bind(proxy(set)).await.unwrap());
+            let server = Arc::new(Server::bind(proxy(set)).unwrap());
             let running = tokio::spawn(Arc::clone(&server).run(stopped));
             (server, running)
         });
@@ -100,9 +100,11 @@ impl Served {
     }
 
     /// Another proxy for it; made where it can be.
-    pub(crate) fn swap(&self, set: impl FnOnce(&mut ProxyConfig)) {
+    pub(crate) fn swap(&self, set: impl FnOnce(&mut ProxyConfig)) -> std::io::Result<Changed> {
         let _inside = self.runtime.as_ref().unwrap().enter();
-        self.server.swap(proxy(set));
+        let proxy = proxy(set);
+        let prepared = self.server.prepare(proxy.config())?;
+        Ok(self.server.apply(prepared, proxy))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
