@@ -134,9 +134,9 @@ impl SumDbClient {
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
         let log = self.log();
         let outcome = log.lookup(module).await;
-        self.renew_after(&log, outcome.as_ref().err());
+        self.renew(&log, outcome.is_err());
         match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(&anew, anew.lookup(module).await).await,
+            Some(anew) => self.mended(anew.lookup(module).await),
             None => outcome,
         }
     }
@@ -168,9 +168,9 @@ impl SumDbClient {
     pub async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
         let log = self.log();
         let outcome = log.tile(tile).await;
-        self.renew_after(&log, outcome.as_ref().err());
+        self.renew(&log, outcome.is_err());
         match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(&anew, anew.tile(tile).await).await,
+            Some(anew) => self.mended(anew.tile(tile).await),
             None => outcome,
         }
     }
@@ -182,9 +182,9 @@ impl SumDbClient {
     pub async fn latest(&self) -> Result<Bytes, FetchError> {
         let log = self.log();
         let outcome = log.head().await;
-        self.renew_after(&log, outcome.as_ref().err());
+        self.renew(&log, outcome.is_err());
         match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(&anew, anew.head().await).await,
+            Some(anew) => self.mended(anew.head().await),
             None => outcome,
         }
     }
@@ -228,24 +228,13 @@ impl SumDbClient {
         Some((self.make)(true))
     }
 
-    /// Puts what was asked again in the place of what was damaged.
-    async fn mended<T>(&self, anew: &Log, outcome: Result<T, FetchError>) -> Result<T, FetchError> {
+    /// What was asked again is in the place of what was damaged now.
+    fn mended<T>(&self, outcome: Result<T, FetchError>) -> Result<T, FetchError> {
         if outcome.is_ok() {
-            anew.tiles.replace().await;
             // What was read meanwhile may be from the damaged files.
             self.renew(&self.log(), true);
         }
         outcome
-    }
-
-    /// Begins anew where something failed. Tiles of a log that was then found to be another one must not stay.
-    fn renew_after(&self, old: &Arc<Log>, error: Option<&FetchError>) {
-        match error {
-            None => old.tiles.settle(old.timeline.latest()),
-            Some(error) if self.lasting && error.kind == FailKind::Mismatch => old.tiles.unsave(),
-            Some(_) => {}
-        }
-        self.renew(old, error.is_some());
     }
 
     /// Begins anew, where `old` is what is in use.
@@ -329,7 +318,10 @@ impl Log {
             return Ok(kept);
         }
         self.ready().await?;
-        self.tiles.one(tile, self.timeline.latest()).await
+        let tree = self.timeline.latest();
+        let bytes = self.tiles.one(tile, tree).await?;
+        self.tiles.settle(tree).await;
+        Ok(bytes)
     }
 
     async fn head(&self) -> Result<Bytes, FetchError> {
@@ -350,6 +342,7 @@ impl Log {
         let plan = TilePlan::new(tile::HEIGHT, tree, &[stored_hash_index(0, lookup.id)]);
         let plan = plan.map_err(|error| origin.invalid(&error.to_string(), lookup.text.as_bytes()))?;
         if self.tiles.hashes(&plan).await? == [lookup.record_hash()] {
+            self.tiles.settle(tree).await;
             return Ok(());
         }
         Err(origin.mismatch(&format!("cannot authenticate record data: it is not record {} of the log", lookup.id)))

@@ -9,7 +9,6 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -81,23 +80,6 @@ impl Disk {
     pub(super) async fn write_cache(&self, path: &str, data: Bytes) {
         let file = self.cached(path);
         blocking(move || cache(&file, &data)).await;
-    }
-
-    /// The same, unless it came into doubt before the file was there; it does not stay then, though nobody waits for
-    /// this any more.
-    pub(super) async fn write_cache_unless(&self, doubtful: &Arc<AtomicBool>, path: &str, data: Bytes) {
-        let (file, doubtful) = (self.cached(path), Arc::clone(doubtful));
-        blocking(move || {
-            if doubtful.load(Ordering::SeqCst) {
-                return;
-            }
-            cache(&file, &data);
-            // Whoever came to doubt it meanwhile may have looked for the file too early.
-            if doubtful.load(Ordering::SeqCst) {
-                let _ = fs::remove_file(&file);
-            }
-        })
-        .await;
     }
 
     /// The `latest` file; empty if there is none.
@@ -175,8 +157,9 @@ fn replace_locked(path: &Path, old: &[u8], new: &[u8]) -> io::Result<bool> {
     if !found.is_empty() && found != old {
         return Ok(false);
     }
+    // Never empty in between: what ends then must not take the history with it.
     file.seek(SeekFrom::Start(0))?;
-    file.set_len(0)?;
     file.write_all(new)?;
+    file.set_len(new.len() as u64)?;
     Ok(true)
 }

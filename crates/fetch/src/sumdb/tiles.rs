@@ -2,7 +2,6 @@
 //! `SaveTiles`).
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -27,12 +26,8 @@ pub(super) struct Tiles {
     flights: Memo<Tile, Result<Data, FetchError>>,
     /// Those that need not be written: they are on disk, or will be.
     saved: Mutex<HashSet<Tile>>,
-    /// Those that were written, with the log that they were verified against, which may yet turn out to be another one.
-    written: Mutex<Vec<(TreeHead, Tile)>>,
-    /// Of doubted files, what takes their place once the log has turned out to be the right one.
-    anew: Mutex<Vec<(Tile, Bytes)>>,
-    /// It did: what is still being written must not stay either.
-    doubtful: Arc<AtomicBool>,
+    /// Those of a log that may yet turn out to be another one, with the tree head that they were verified against.
+    unsettled: Mutex<Vec<(TreeHead, Tile, Bytes)>>,
 }
 
 /// What a tile is said to hold.
@@ -50,16 +45,15 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        let (saved, written, anew, doubtful) = Default::default();
-        Self { disk, remote, flights: Memo::default(), saved, written, anew, doubtful }
+        Self { disk, remote, flights: Memo::default(), saved: Mutex::default(), unsettled: Mutex::default() }
     }
 
-    /// The hashes that were planned for, from tiles that are verified and kept.
+    /// The hashes that were planned for, from tiles that are verified. They are kept once the log is [settled](Self::settle).
     pub(super) async fn hashes(&self, plan: &TilePlan) -> Result<Vec<Hash>, FetchError> {
         let data = all(plan.tiles().iter().map(|tile| self.read(*tile))).await;
         let data = data.into_iter().collect::<Result<Vec<_>, _>>()?;
         let hashes = plan.verify(&data).map_err(|error| self.refuse(&error, &data))?;
-        self.save(plan.tree(), plan.tiles(), &data).await;
+        self.save(plan.tree(), plan.tiles(), &data);
         Ok(hashes)
     }
 
@@ -117,24 +111,13 @@ impl Tiles {
         (bytes.len() == complete.size()).then(|| beginning(&bytes, tile))
     }
 
-    /// The log at `tree` is the right one: its tiles may stay.
-    pub(super) fn settle(&self, tree: TreeHead) {
-        self.written().retain(|(of, _)| *of != tree);
-    }
-
-    /// The same for doubted files: its tiles take their place.
-    pub(super) async fn replace(&self) {
-        let anew = std::mem::take(&mut *self.anew.lock().unwrap_or_else(PoisonError::into_inner));
-        all(anew.into_iter().map(async |(tile, bytes)| self.disk.write_cache(&format!("/{tile}"), bytes).await)).await;
-    }
-
-    /// Removes the tiles on disk that were never settled, and writes none from now on: they may be of a log that is not
-    /// the right one. Another one of these begins anew.
-    pub(super) fn unsave(&self) {
-        self.doubtful.store(true, Ordering::SeqCst);
-        for (_, tile) in std::mem::take(&mut *self.written()) {
-            let _ = std::fs::remove_file(self.disk.cached(&format!("/{tile}")));
-        }
+    /// The log at `tree` is the right one: what was verified against it is written to disk.
+    pub(super) async fn settle(&self, tree: TreeHead) {
+        let settled: Vec<_> = self.unsettled().extract_if(.., |(of, ..)| *of == tree).collect();
+        all(settled.into_iter().map(async |(_, tile, bytes)| {
+            self.disk.write_cache(&format!("/{tile}"), bytes).await;
+        }))
+        .await;
     }
 
     async fn read(&self, tile: Tile) -> Result<Data, FetchError> {
@@ -174,21 +157,13 @@ impl Tiles {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner).insert(tile)
     }
 
-    async fn save(&self, tree: TreeHead, tiles: &[Tile], data: &[Data]) {
-        let new: Vec<_> = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile)).collect();
-        if self.disk.is_doubted() {
-            let new = new.into_iter().map(|(tile, data)| (*tile, data.bytes.clone()));
-            return self.anew.lock().unwrap_or_else(PoisonError::into_inner).extend(new);
-        }
-        self.written().extend(new.iter().map(|(tile, _)| (tree, **tile)));
-        all(new.into_iter().map(async |(tile, data)| {
-            self.disk.write_cache_unless(&self.doubtful, &format!("/{tile}"), data.bytes.clone()).await;
-        }))
-        .await;
+    fn save(&self, tree: TreeHead, tiles: &[Tile], data: &[Data]) {
+        let new = tiles.iter().zip(data).filter(|(tile, _)| self.mark_saved(**tile));
+        self.unsettled().extend(new.map(|(tile, data)| (tree, *tile, data.bytes.clone())));
     }
 
-    fn written(&self) -> MutexGuard<'_, Vec<(TreeHead, Tile)>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unsettled(&self) -> MutexGuard<'_, Vec<(TreeHead, Tile, Bytes)>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn refuse(&self, error: &PlanError, data: &[Data]) -> FetchError {
@@ -244,9 +219,9 @@ mod tests {
         Tiles::new(Arc::new(Disk::new(&db.name, dir, dir)), Arc::new(remote))
     }
 
-    async fn save(tiles: &Tiles, tree: TreeHead, path: &str) {
+    fn save(tiles: &Tiles, tree: TreeHead, path: &str) {
         let data = Data { bytes: Bytes::from_static(&[7; 32]), from_disk: false };
-        tiles.save(tree, &[Tile::parse(path).unwrap()], &[data]).await;
+        tiles.save(tree, &[Tile::parse(path).unwrap()], &[data]);
     }
 
     fn is_kept(tiles: &Tiles, path: &str) -> bool {
@@ -254,27 +229,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tiles_of_a_log_in_doubt_go_and_the_others_stay() {
+    async fn tiles_are_written_when_their_log_is_the_right_one() {
         let dir = tempfile::tempdir().unwrap();
         let tiles = tiles(dir.path());
         let (right, fork) = (TreeHead { size: 3, hash: Hash([1; 32]) }, TreeHead { size: 3, hash: Hash([2; 32]) });
-        save(&tiles, right, "tile/8/0/000.p/1").await;
-        save(&tiles, fork, "tile/8/0/000.p/2").await;
-        tiles.settle(right);
-        save(&tiles, right, "tile/8/0/000.p/3").await;
-        assert!(["1", "2", "3"].iter().all(|width| is_kept(&tiles, &format!("tile/8/0/000.p/{width}"))));
-        tiles.unsave();
-        assert!(is_kept(&tiles, "tile/8/0/000.p/1"), "it was settled");
+        save(&tiles, right, "tile/8/0/000.p/1");
+        save(&tiles, fork, "tile/8/0/000.p/2");
+        assert!(!is_kept(&tiles, "tile/8/0/000.p/1"), "it may yet be another log");
+        tiles.settle(right).await;
+        save(&tiles, right, "tile/8/0/000.p/3");
+        assert!(is_kept(&tiles, "tile/8/0/000.p/1"));
         assert!(!is_kept(&tiles, "tile/8/0/000.p/2"), "of the fork");
         assert!(!is_kept(&tiles, "tile/8/0/000.p/3"), "not settled yet");
-    }
-
-    #[tokio::test]
-    async fn what_is_written_late_goes_too() {
-        let dir = tempfile::tempdir().unwrap();
-        let tiles = tiles(dir.path());
-        tiles.unsave();
-        save(&tiles, TreeHead { size: 3, hash: Hash([2; 32]) }, "tile/8/0/000.p/2").await;
-        assert!(!is_kept(&tiles, "tile/8/0/000.p/2"));
+        tiles.settle(right).await;
+        assert!(is_kept(&tiles, "tile/8/0/000.p/3") && !is_kept(&tiles, "tile/8/0/000.p/2"));
     }
 }

@@ -89,14 +89,18 @@ impl Timeline {
     pub(super) async fn merge(&self, signed: Signed) -> Result<(), FetchError> {
         for _ in 0..MAX_CONFLICTS {
             let (latest, stored) = self.catch_up().await?;
-            if signed.tree.size <= latest.tree.size {
-                return if signed.note.is_empty() { Ok(()) } else { self.check(&signed, &latest).await };
+            if signed.tree.size > latest.tree.size {
+                self.check(&latest, &signed).await?;
+                if !self.disk.replace_latest(stored, signed.note.clone()).await? {
+                    continue;
+                }
+                self.move_on(signed.clone());
+            } else if !signed.note.is_empty() {
+                self.check(&signed, &latest).await?;
             }
-            self.check(&latest, &signed).await?;
-            if self.disk.replace_latest(stored, signed.note.clone()).await? {
-                self.move_on(signed);
-                return Ok(());
-            }
+            self.tiles.settle(latest.tree).await;
+            self.tiles.settle(signed.tree).await;
+            return Ok(());
         }
         let file = self.disk.latest().display();
         Err(FetchError::new(
