@@ -154,27 +154,19 @@ impl Modules {
         if self.store.cache().file(module, kind).exists() || self.may_fetch(&key).is_err() {
             return false;
         }
-        let begun = self.flights.start(&key, || {
+        self.flights.start(&key, || {
+            // Before it can be over.
+            self.begun_ahead(&key);
             let (this, key) = (Arc::clone(self), key.clone());
             async move {
                 let outcome = Arc::clone(&this).fetch(key.clone(), 0).await;
                 if let Err(error) = &outcome {
                     tracing::debug!(module = %key.0, kind = key.1.extension(), %error, "fetching ahead failed");
-                    this.take_unused(&key);
-                    this.ahead.failed.fetch_add(1, Ordering::Relaxed);
+                    this.failed_ahead(&key);
                 }
                 outcome
             }
-        });
-        if begun {
-            self.ahead.begun.fetch_add(1, Ordering::Relaxed);
-            let mut unused = self.unused();
-            if unused.len() < AHEAD {
-                unused.insert(key);
-                self.unused_count.store(unused.len(), Ordering::Relaxed);
-            }
-        }
-        begun
+        })
     }
 
     /// The same, until it is there.
@@ -242,17 +234,38 @@ impl Modules {
         outcome.map(|()| Done { took: began.elapsed(), healed })
     }
 
+    fn begun_ahead(&self, key: &Key) {
+        self.ahead.begun.fetch_add(1, Ordering::Relaxed);
+        let mut unused = self.unused();
+        if unused.len() < AHEAD {
+            unused.insert(key.clone());
+            self.unused_count.store(unused.len(), Ordering::Relaxed);
+        }
+    }
+
+    /// One that was asked for meanwhile was of use: whoever asked is told that it failed.
+    fn failed_ahead(&self, key: &Key) {
+        if self.remove_unused(key) {
+            self.ahead.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Whether it was fetched ahead and is asked for now for the first time.
     fn take_unused(&self, key: &Key) -> bool {
+        let was = self.remove_unused(key);
+        if was {
+            self.ahead.used.fetch_add(1, Ordering::Relaxed);
+        }
+        was
+    }
+
+    fn remove_unused(&self, key: &Key) -> bool {
         if self.unused_count.load(Ordering::Relaxed) == 0 {
             return false;
         }
         let mut unused = self.unused();
         let was = unused.remove(key);
         self.unused_count.store(unused.len(), Ordering::Relaxed);
-        if was {
-            self.ahead.used.fetch_add(1, Ordering::Relaxed);
-        }
         was
     }
 

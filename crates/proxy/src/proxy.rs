@@ -254,7 +254,7 @@ impl Proxy {
                 Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))
             }
             Route::Ready => Box::pin(self.operator.ready()).await,
-            Route::Metrics => self.operator.metrics(),
+            Route::Metrics => Box::pin(self.operator.metrics()).await,
             Route::Connections => self.operator.connections(),
             Route::Warm => self.warm.answer(request).await,
         }

@@ -113,6 +113,26 @@ fn a_zip_with_another_hash_is_counted_and_not_served() {
 }
 
 #[test]
+fn what_was_fetched_ahead_in_vain_is_not_counted_as_used() {
+    // A zip brings its .mod, which is wrong here.
+    let wrong = Which { kind: Some(FileKind::Mod), every: 1 };
+    let answers = Answers { wrong_content: Some(wrong), ..Answers::default() };
+    let world = World::start_ahead(&Scenario::of(Behaviour { answers, ..Behaviour::default() }));
+    assert_eq!(world.get(&world.path(0, "zip")).0, 200);
+    let figures = || {
+        let metrics = world.metrics();
+        ["begun_total", "used_total", "failed_total", "unused"]
+            .map(|name| metrics.sum(&format!("goferry_prefetch_{name}"), &[]) as u64)
+    };
+    let began = std::time::Instant::now();
+    while figures()[2] == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", figures());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(figures(), [1, 0, 1, 0]);
+}
+
+#[test]
 fn a_reload_loses_no_count_and_opens_the_log_again() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();

@@ -62,6 +62,14 @@ fn without_an_upstream_it_is_not_ready_and_says_why() {
 }
 
 #[test]
+fn the_figures_know_without_a_question_for_readiness() {
+    let world = World::start(&Scenario::default(), &[]);
+    assert_eq!(world.metrics().sum("goferry_ready", &[]), 1.0);
+    let world = World::start(&Scenario { upstream: Upstream::Closed, ..Scenario::default() }, &[]);
+    assert_eq!(world.metrics().sum("goferry_ready", &[]), 0.0);
+}
+
+#[test]
 fn offline_asks_no_upstream() {
     let scenario = Scenario { upstream: Upstream::Closed, ..Scenario::default() };
     let store = tempfile::tempdir().unwrap();

@@ -27,18 +27,25 @@ impl World {
     pub(crate) fn start(scenario: &Scenario, args: &[&str]) -> World {
         let dir = TempDir::new().unwrap();
         let store = dir.path().join("store");
-        World::start_in(dir, scenario, &store, args)
+        World::start_in(dir, scenario, &store, &[&["--no-ahead"], args].concat())
+    }
+
+    /// The same where it fetches ahead.
+    pub(crate) fn start_ahead(scenario: &Scenario) -> World {
+        let dir = TempDir::new().unwrap();
+        let store = dir.path().join("store");
+        World::start_in(dir, scenario, &store, &[])
     }
 
     /// The same with a store that is there.
     pub(crate) fn start_on(scenario: &Scenario, store: &Path, args: &[&str]) -> World {
-        World::start_in(TempDir::new().unwrap(), scenario, store, args)
+        World::start_in(TempDir::new().unwrap(), scenario, store, &[&["--no-ahead"], args].concat())
     }
 
     fn start_in(dir: TempDir, scenario: &Scenario, store: &Path, args: &[&str]) -> World {
         let upstream = scenario::start_local(scenario, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let mut command = goferry(dir.path());
-        command.args(["serve", "--listen", "127.0.0.1:0", "--no-ahead", "--log-format", "json"]).args(args);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"]).args(args);
         command.arg("--store").arg(store);
         command.args(["--upstream", &upstream.env()["GOPROXY"]]);
         command.env("SSL_CERT_FILE", &upstream.env()["SSL_CERT_FILE"]);

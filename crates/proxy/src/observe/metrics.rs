@@ -156,7 +156,7 @@ impl Default for Metrics {
             store_bytes: make.gauge("goferry_store_bytes", "Bytes of the files of the store; counted now and then."),
             store_files: make.gauge("goferry_store_files", "Files of the store; counted now and then."),
             store_quarantined: make.gauge("goferry_store_quarantined_files", "Damaged files that were put aside."),
-            ready: make.gauge("goferry_ready", "What /readyz said last: 1 for ready."),
+            ready: make.gauge("goferry_ready", "What /readyz says: 1 for ready."),
             log_dropped: make.counter(
                 "goferry_log_lines_dropped_total",
                 "Lines of the log that were not written since whoever reads it is too slow.",

@@ -24,6 +24,8 @@ use crate::upstream::Upstream;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long the figures wait to know whether all is ready; else they say what was known last.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// What an operator may ask of one proxy.
 pub struct Operator {
@@ -83,9 +85,10 @@ impl Operator {
         Operator { state, _running: running }
     }
 
-    /// `/metrics`.
-    #[must_use]
-    pub fn metrics(&self) -> Answer {
+    /// `/metrics`. Whether it is ready is one of them, and there may be nobody who asks for `/readyz`.
+    pub async fn metrics(&self) -> Answer {
+        let asking = tokio::spawn(Arc::clone(&self.state).reasons());
+        let _ = tokio::time::timeout(PROMPT, asking).await;
         self.state.look();
         let text = self.state.watch.metrics().text();
         let mut answer = Answer::text(StatusCode::OK, text);
@@ -95,8 +98,7 @@ impl Operator {
 
     /// `/readyz`.
     pub async fn ready(&self) -> Answer {
-        let state = &self.state;
-        let reasons = state.ready.reasons(&state.store, &state.upstream, state.watch.metrics()).await;
+        let reasons = Arc::clone(&self.state).reasons().await;
         if reasons.is_empty() {
             return Answer::text(StatusCode::OK, "ready");
         }
@@ -122,6 +124,11 @@ impl Drop for Operator {
 }
 
 impl State {
+    /// Why it is not ready.
+    async fn reasons(self: Arc<Self>) -> Vec<String> {
+        self.ready.reasons(&self.store, &self.upstream, self.watch.metrics()).await
+    }
+
     /// Whether no other proxy has taken this one's place.
     fn is_newest(&self) -> bool {
         self.watch.generation() == self.generation

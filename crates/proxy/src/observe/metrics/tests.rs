@@ -139,3 +139,22 @@ fn alerts_and_dashboard_ask_for_what_is_there() {
         }
     }
 }
+
+#[test]
+fn what_goes_down_is_not_taken_for_a_counter() {
+    // Of a gauge that falls, rate() and increase() see a counter that began anew.
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/dashboards");
+    let text = busy().text();
+    let gauges: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" gauge")).collect();
+    assert!(gauges.contains(&"goferry_store_bytes"), "{gauges:?}");
+    for file in ["alerts.yml", "goferry.json"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        for call in ["rate(", "increase("] {
+            for asked in text.split(call).skip(1) {
+                let name = asked.split(['{', '[']).next().unwrap_or_default();
+                assert!(!gauges.contains(&name), "{file}: {call}{name}");
+            }
+        }
+    }
+}
