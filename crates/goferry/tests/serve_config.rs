@@ -155,6 +155,56 @@ fn a_file_of_users_that_cannot_be_used_is_found_before_the_start() {
 }
 
 #[test]
+fn what_the_files_hold_and_go_says_is_looked_at_before_the_start() {
+    let world = World::new();
+    let pem = world.write("c.pem", "hunter2\n");
+    let text = "weather = 1\nlog-file = \"nowhere/access.log\"\n";
+    let file = world.write("goferry.toml", text);
+    for check in [&["--check"][..], &[]] {
+        let args = ["--config", &file, "--tls-cert", &pem, "--tls-key", &pem, "--store", "store"];
+        let mut serve = world.serve(&[&args[..], check].concat());
+        let output = serve.env("GOSUMDB", "sum.nowhere.example.com").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let said = said(&output);
+        for wanted in [
+            format!("{file}:1: weather: there is no such setting"),
+            format!("{file}:2: log-file: {}: No such file", world.path("nowhere/access.log").display()),
+            format!("--tls-cert: tls.cert: {pem}: no CERTIFICATE"),
+            "GOSUMDB, environment: invalid GOSUMDB".to_owned(),
+        ] {
+            assert!(said.contains(&wanted), "{wanted}:\n{said}");
+        }
+        assert!(!said.contains("hunter2") && !world.path("store").exists(), "{said}");
+    }
+    world.write("goferry.toml", "log-file = \"access.log\"\n");
+    let output = world.serve(&["--config", &file, "--check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(!world.path("access.log").exists(), "--check made a file");
+}
+
+/// As in the container of deploy/, which has no go command.
+#[test]
+fn without_a_go_command_an_upstream_is_enough() {
+    let world = World::new();
+    let alone = |args: &[&str]| {
+        let mut command = world.serve(args);
+        command.env("PATH", world.path("empty")).env_remove("GOPROXY");
+        command
+    };
+    let upstream = ["--listen", "127.0.0.1:0", "--store", "store", "--upstream", "https://goproxy.example.com"];
+    let output = alone(&[&upstream[..], &["--check"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let shown = said(&output);
+    let sumdb = shown.lines().find(|line| line.starts_with("sumdb ")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(sumdb.split_whitespace().eq(["sumdb", "sum.golang.org", "GOSUMDB,", "default"]), "{sumdb}");
+    let serve = ServeProcess::start(&mut alone(&upstream), &world.path("log")).unwrap();
+    assert_eq!(get(&serve, "/sumdb/sum.golang.org/supported", "").0, 200);
+    let output = alone(&upstream[..4]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    assert!(said(&output).contains("there is no GOPROXY"), "{}", said(&output));
+}
+
+#[test]
 fn its_own_upstream_is_refused() {
     let world = World::new();
     let check = |args: &[&str], goproxy: &str| {
@@ -210,6 +260,11 @@ fn users_have_to_say_who_they_are_and_are_read_again() {
     assert_eq!(status, 401);
     assert!(refusal.to_lowercase().contains("www-authenticate: basic realm="), "{refusal}");
     assert_eq!((list(ann).0, list(bob).0), (404, 401));
+    // What caches on the way may keep for the one who said so is not for the others.
+    fs::create_dir_all(world.path("store/example.com/kept/@v")).unwrap();
+    fs::write(world.path("store/example.com/kept/@v/v1.0.0.info"), "{\"Version\":\"v1.0.0\"}").unwrap();
+    let (status, info) = get(&serve, "/example.com/kept/@v/v1.0.0.info", ann);
+    assert!(status == 200 && info.to_lowercase().contains("cache-control: private, max-age=31536000"), "{info}");
     assert_eq!(get(&serve, "/healthz", "").0, 200);
     assert_eq!(get(&serve, "/metrics", "").0, 401);
 

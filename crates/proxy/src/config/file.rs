@@ -83,7 +83,6 @@ impl Reader<'_> {
     }
 
     fn top(&mut self, table: &DeTable<'_>) {
-        let tables = || KEYS.iter().filter_map(|key| Some(key.name.split_once('.')?.0));
         for (name, value) in table {
             let line = self.line(name.span().start);
             let name = name.get_ref().as_ref();
@@ -104,7 +103,8 @@ impl Reader<'_> {
         match KEYS.iter().position(|key| key.name == name) {
             Some(key) => self.said.values.push((key, line, given(value))),
             None => {
-                let names = KEYS.iter().map(|key| key.name).chain([RULE]);
+                // A table by a wrong name is one wrong name, whatever is in it.
+                let names = KEYS.iter().map(|key| key.name).chain(tables()).chain([RULE]);
                 self.problem(line, Some(name.to_owned()), unknown(name, names));
             }
         }
@@ -185,6 +185,11 @@ fn given(value: &DeValue<'_>) -> Given {
     }
 }
 
+/// The names of tables, as often as they have settings.
+fn tables() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter_map(|key| Some(key.name.split_once('.')?.0))
+}
+
 /// What is said of a name that nothing has.
 fn unknown(name: &str, names: impl Iterator<Item = &'static str>) -> String {
     let typed: String = name.chars().take(100).collect::<String>().to_lowercase().replace('_', "-");
@@ -223,6 +228,19 @@ mod tests {
                 "g.toml:3: weather: there is no such setting",
                 "g.toml:5: limits.conections: there is no such setting; did you mean limits.connections?",
                 "g.toml:6: limits.fresh: there is no such setting; did you mean freshness.fresh?",
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_tables_and_what_was_meant() {
+        let text = "[Limits]\nidle = \"1m\"\n[feetch]\ntimeout = \"1m\"\n[weather]\nidle = \"1m\"\n";
+        assert_eq!(
+            problems(text),
+            [
+                "g.toml:1: Limits: there is no such setting; did you mean limits?",
+                "g.toml:3: feetch: there is no such setting; did you mean fetch?",
+                "g.toml:5: weather: there is no such setting",
             ]
         );
     }

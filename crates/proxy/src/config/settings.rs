@@ -74,6 +74,18 @@ impl fmt::Display for Problem {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);
 
+impl Problems {
+    /// From the top of the file to its end, then the flags.
+    #[must_use]
+    pub fn new(mut problems: Vec<Problem>) -> Problems {
+        problems.sort_by_key(|problem| match problem.place {
+            Place::File(_, line) => (0, line),
+            _ => (1, None),
+        });
+        Problems(problems)
+    }
+}
+
 /// Settings that can be used, and where each comes from.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -91,6 +103,13 @@ impl Settings {
     /// # Errors
     /// All that is wrong, not only the first of it.
     pub fn read(sources: &Sources, goproxy: Option<&ProxyList>) -> Result<Settings, Problems> {
+        let (settings, problems) = Settings::gather(sources, goproxy);
+        if problems.is_empty() { Ok(settings) } else { Err(Problems::new(problems)) }
+    }
+
+    /// The same where more is to be looked at: what can be used, and all that is wrong so far.
+    #[must_use]
+    pub fn gather(sources: &Sources, goproxy: Option<&ProxyList>) -> (Settings, Vec<Problem>) {
         let store = sources.store.clone().unwrap_or_default();
         let config = ProxyConfig { store, ..ProxyConfig::default() };
         let mut draft = Draft {
@@ -129,15 +148,7 @@ impl Settings {
         }
         let whole = Whole { places: &places, rules: &rules, problems: &mut problems };
         let config = whole.finish(draft, goproxy);
-        if problems.is_empty() {
-            return Ok(Settings { config, places, rules });
-        }
-        // From the top of the file to its end, then the flags.
-        problems.sort_by_key(|problem| match problem.place {
-            Place::File(_, line) => (0, line),
-            _ => (1, None),
-        });
-        Err(Problems(problems))
+        (Settings { config, places, rules }, problems)
     }
 
     /// Where a setting comes from.
