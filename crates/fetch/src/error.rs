@@ -38,6 +38,9 @@ pub struct FetchError {
     pub advice: Option<String>,
     /// Who was asked, where someone was.
     pub asked: Option<Box<Asked>>,
+    /// The status with which the module proxies said that there is no such thing, where `direct` after them failed before it
+    /// knew of any repository. The go command then takes their word (`modfetch/repo.go`, `lookupDirect`).
+    pub absent: Option<u16>,
 }
 
 /// Who was asked for what failed.
@@ -52,7 +55,7 @@ pub struct Asked {
 impl FetchError {
     /// An error with a text of its own.
     pub fn new(kind: FailKind, party: Party, detail: impl Into<String>) -> FetchError {
-        FetchError { kind, party, detail: detail.into(), advice: None, asked: None }
+        FetchError { kind, party, detail: detail.into(), advice: None, asked: None, absent: None }
     }
 
     /// The content is not what it should be, by the fault of whoever sent it.
@@ -91,6 +94,12 @@ impl FetchError {
     /// Whether the source said that there is no such thing (404 or 410).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        matches!(self.kind, FailKind::NotFound(_))
+        self.not_found().is_some()
+    }
+
+    /// The status with which it said so.
+    #[must_use]
+    pub fn not_found(&self) -> Option<u16> {
+        if let FailKind::NotFound(status) = self.kind { Some(status) } else { None }
     }
 }

@@ -214,6 +214,14 @@ impl GoDirect {
             (None, true) => Ok(listed),
         }
     }
+
+    /// Whether it failed before it knew of any repository. The go command then takes it that there is no such module
+    /// (`modfetch/repo.go`, `lookupDirect`): a package's path is asked for as a module's too, and its host, which nobody
+    /// needs while a proxy has the modules, may be out of reach.
+    pub(super) fn knows_no_repository(&self, error: &FetchError) -> bool {
+        error.kind == FailKind::GoCommand && (self.go.is_none() || words::names_no_repository(&error.detail))
+    }
+
     fn failed(&self, what: &str, why: &str) -> FetchError {
         words::failed(what, why, self.cache())
     }

@@ -131,10 +131,13 @@ impl Sources {
                     (Err(FetchError::new(FailKind::Forbidden, Party::Client, text)), false)
                 }
             };
-            let error = match outcome {
+            let mut error = match outcome {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
+            if direct && self.direct.knows_no_repository(&error) {
+                error.absent = best.as_ref().and_then(FetchError::not_found);
+            }
             let not_found = error.is_not_found();
             if not_found && let ProxyTarget::Url(url) = &entry.target {
                 absent.push(url.to_string());

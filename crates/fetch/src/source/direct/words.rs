@@ -75,6 +75,11 @@ pub(super) fn failed(what: &str, why: &str, cache: Option<&str>) -> FetchError {
     )
 }
 
+/// Whether the go command did not get to know where the repository is (`vcs.RepoRootForImportPath`).
+pub(super) fn names_no_repository(why: &str) -> bool {
+    ["unrecognized import path \"", "/ import path \""].iter().any(|words| why.contains(words))
+}
+
 /// The first lines, without what is known already, the place of the cache, and credentials.
 fn short(what: &str, why: &str, cache: Option<&str>) -> String {
     let idle = |line: &&str| {
@@ -145,6 +150,17 @@ mod tests {
         }
         assert!(failed("x", "fatal: Authentication failed", None).advice.is_some());
         assert!(failed("x", "exec: \"git\": not in $PATH", None).advice.is_none());
+    }
+
+    #[test]
+    fn without_a_repository() {
+        for why in [
+            "unrecognized import path \"x.invalid/x\": https fetch: Get \"https://x.invalid/x\": dial tcp: no such host",
+            "invalid github.com/ import path \"github.com/rsc\"",
+        ] {
+            assert!(names_no_repository(&failed("x", why, None).detail), "{why}");
+        }
+        assert!(!names_no_repository("fatal: unable to access 'https://git.example.com/': Could not resolve host"));
     }
 
     #[test]
