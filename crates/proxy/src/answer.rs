@@ -197,8 +197,8 @@ impl Answer {
     #[must_use]
     pub fn failed(error: &FetchError) -> Answer {
         let status = match error.kind {
-            FailKind::NotFound(410) => StatusCode::GONE,
-            FailKind::NotFound(_) => StatusCode::NOT_FOUND,
+            _ if error.not_found().or(error.absent) == Some(410) => StatusCode::GONE,
+            _ if error.not_found().or(error.absent).is_some() => StatusCode::NOT_FOUND,
             FailKind::Forbidden => StatusCode::FORBIDDEN,
             FailKind::Local(Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
                 StatusCode::INSUFFICIENT_STORAGE
@@ -211,13 +211,14 @@ impl Answer {
         Answer { note, ..Answer::text(status, words::shown(&text)) }
     }
 
-    /// A file, or the part of it that was asked for, or that it has not changed (RFC 9110 sections 13 and 14).
+    /// A file, or the part of it that was asked for, or that it has not changed (RFC 9110 sections 13 and 14). Parts are of
+    /// GET alone.
     #[must_use]
-    pub fn entity(entity: &Entity, request: &HeaderMap) -> Answer {
+    pub fn entity(entity: &Entity, method: &Method, request: &HeaderMap) -> Answer {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ETAG, entity.etag.clone());
         headers.insert(CACHE_CONTROL, entity.cache_control.clone());
-        if request.get(IF_NONE_MATCH).is_some_and(|value| matches(value, &entity.etag)) {
+        if request.get_all(IF_NONE_MATCH).iter().any(|value| matches(value, &entity.etag)) {
             return Answer {
                 status: StatusCode::NOT_MODIFIED,
                 headers,
@@ -232,7 +233,8 @@ impl Answer {
             EntityContent::Disk(_, length) => *length,
         };
         let fresh = request.get(IF_RANGE).is_none_or(|value| *value == entity.etag);
-        let range = request.get(RANGE).filter(|_| fresh).and_then(|value| range(value, total));
+        let range =
+            request.get(RANGE).filter(|_| fresh && *method == Method::GET).and_then(|value| range(value, total));
         let (status, from, length) = match range {
             None => (StatusCode::OK, 0, total),
             Some(Some((from, length))) => {
@@ -308,8 +310,15 @@ mod tests {
     }
 
     fn ask(fields: &[(HeaderName, &'static str)]) -> (u16, String, Option<String>) {
-        let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        let answer = Answer::entity(&entity(), &headers);
+        ask_by(&Method::GET, fields)
+    }
+
+    fn ask_by(method: &Method, fields: &[(HeaderName, &'static str)]) -> (u16, String, Option<String>) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let answer = Answer::entity(&entity(), method, &headers);
         let body = match answer.content {
             Content::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             _ => String::new(),
@@ -333,6 +342,8 @@ mod tests {
         }
         assert_eq!(ask(&[(RANGE, "bytes=2-4"), (IF_RANGE, "\"x\"")]), part("234", "2-4"));
         assert_eq!(ask(&[(RANGE, "bytes=2-4"), (IF_RANGE, "\"y\"")]).0, 200);
+        // Another method has none (RFC 9110 section 14.2).
+        assert_eq!(ask_by(&Method::HEAD, &[(RANGE, "bytes=2-4")]).0, 200);
     }
 
     #[test]
@@ -341,6 +352,7 @@ mod tests {
             assert_eq!(ask(&[(IF_NONE_MATCH, same)]).0, 304, "{same}");
         }
         assert_eq!(ask(&[(IF_NONE_MATCH, "\"a\"")]).0, 200);
+        assert_eq!(ask(&[(IF_NONE_MATCH, "\"a\""), (IF_NONE_MATCH, "\"x\"")]).0, 304);
         // A range is not looked at where nothing changed (RFC 9110 section 13.2.2).
         assert_eq!(ask(&[(IF_NONE_MATCH, "\"x\""), (RANGE, "bytes=2-4")]).0, 304);
     }

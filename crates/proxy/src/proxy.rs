@@ -10,12 +10,12 @@ use goferry_fetch::FetchError;
 use goferry_fetch::source::Changing;
 use goferry_module::pattern::match_prefix_patterns;
 use goferry_module::{FileKind, ModulePath, ModuleVersion};
-use http::header::{AGE, ALLOW, HeaderName, SERVER, VIA};
+use http::header::{AGE, ALLOW, CACHE_CONTROL, HeaderName, SERVER, VIA};
 use http::{HeaderValue, Method, StatusCode};
 use quick_cache::sync::Cache as Recent;
 
 use crate::ahead::FetchAhead;
-use crate::answer::{Answer, Request};
+use crate::answer::{Answer, Entity, FOR_EVER, Request};
 use crate::auth::Gate;
 use crate::config::{Action, ProxyConfig, SourceMode};
 use crate::exchange::Observer;
@@ -34,12 +34,12 @@ const VERSION: HeaderValue = HeaderValue::from_static(concat!("goferry/", env!("
 /// Paths that are remembered with what they ask for, and the longest of them, in bytes.
 const KNOWN: usize = 8192;
 const KNOWN_LENGTH: usize = 256;
-/// How long clients may keep what may change.
-const SHORT: &str = "public, max-age=60";
 
 /// A module proxy.
 pub struct Proxy {
     config: ProxyConfig,
+    /// How long clients may keep what may change.
+    passing: HeaderValue,
     gate: Gate,
     /// How it is called in `Via`.
     name: String,
@@ -97,8 +97,11 @@ impl Proxy {
         if config.source == SourceMode::Fetch {
             upstream.warm();
         }
+        let passing = format!("public, max-age={}", config.freshness.fresh.as_secs());
+        let passing = HeaderValue::try_from(passing).unwrap_or(HeaderValue::from_static("no-cache"));
         Ok(Proxy {
             config,
+            passing,
             gate,
             name,
             store,
@@ -202,6 +205,9 @@ impl Proxy {
             None => self.routes(&route, request, user.as_deref()).await,
         };
         answer.note.route = route.name();
+        if user.is_some() {
+            keep_from_others(&mut answer);
+        }
         answer.note.user = user;
         answer
     }
@@ -279,7 +285,7 @@ impl Proxy {
         match outcome {
             Ok(served) => {
                 self.ahead.given(client, module, kind, &served);
-                let mut answer = Answer::entity(&served.entity, &request.headers);
+                let mut answer = Answer::entity(&served.entity, &request.method, &request.headers);
                 answer.note.cache = served.cache;
                 answer.note.upstream = served.upstream;
                 answer.note.healed = served.healed;
@@ -299,12 +305,22 @@ impl Proxy {
     async fn name(&self, path: &ModulePath, what: &Changing, kind: &'static str, request: &Request) -> Answer {
         match self.names.get(path, what, may_fetch(request)).await {
             Ok(named) => {
-                let mut answer = Answer::entity(&small(named.bytes, kind, SHORT), &request.headers);
+                let entity = Entity { cache_control: self.passing.clone(), ..small(named.bytes, kind, FOR_EVER) };
+                let mut answer = Answer::entity(&entity, &request.method, &request.headers);
                 answer.note.cache = named.cache;
                 answer.with(AGE, HeaderValue::from(named.age.as_secs()))
             }
             Err(error) => Answer::failed(&error),
         }
+    }
+}
+
+/// A cache on the way must not give to everyone what somebody had to say a name for: `public` would allow it (RFC 9111
+/// section 3.5).
+fn keep_from_others(answer: &mut Answer) {
+    let kept = answer.headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()?.strip_prefix("public"));
+    if let Some(value) = kept.and_then(|rest| HeaderValue::try_from(format!("private{rest}")).ok()) {
+        answer.headers.insert(CACHE_CONTROL, value);
     }
 }
 

@@ -150,7 +150,8 @@ fn file_of(path: &ModulePath, file: &str) -> Result<Route, RouteError> {
     let version = Version::parse(&text).ok().filter(Version::is_canonical);
     match version.map(|version| ModuleVersion::new(path.clone(), version)) {
         Some(Ok(module)) => Ok(Route::File(module, kind)),
-        None if kind == FileKind::Info => Ok(Route::Query(path.clone(), text)),
+        // A version of another major than the path's too: m@v2.0.0 is how people ask for m@v2.0.0+incompatible.
+        _ if kind == FileKind::Info => Ok(Route::Query(path.clone(), text)),
         Some(Err(error)) => Err(unknown(format!("{path}@{text}: {error}"))),
         None => Err(unknown(format!("{path}@{text}: not a canonical version; ask for its .info first"))),
     }
@@ -241,6 +242,7 @@ mod tests {
         assert_eq!(name("/example.com/m/@v/main.info"), "example.com/m ? main");
         assert_eq!(name("/example.com/m/@v/v1.info"), "example.com/m ? v1");
         assert_eq!(name("/example.com/m/@v/0123456789ab.info"), "example.com/m ? 0123456789ab");
+        assert_eq!(name("/example.com/m/@v/v2.0.0.info"), "example.com/m ? v2.0.0");
         assert_eq!(name("/sumdb/sum.golang.org/supported"), "sum.golang.org Supported");
         assert!(name("/sumdb/sum.golang.org/lookup/example.com/m@v1.0.0").contains("Lookup"));
         assert!(name("/sumdb/sum.golang.org/tile/8/0/x001/234.p/5").contains("Tile"));

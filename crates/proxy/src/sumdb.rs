@@ -114,7 +114,7 @@ impl SumDb {
         };
         match outcome {
             Ok((bytes, cache)) => {
-                let mut answer = Answer::entity(&small(bytes, kind, keep), &request.headers);
+                let mut answer = Answer::entity(&small(bytes, kind, keep), &request.method, &request.headers);
                 answer.note.cache = cache;
                 answer
             }

@@ -40,6 +40,7 @@ const TOOLCHAIN: &str = "golang.org/toolchain";
 
 /// One module of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
     /// Its go.mod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -345,6 +346,8 @@ mod tests {
         assert!(names(&[]).unwrap_err().contains("empty"));
         assert!(names(&[part("modul x", "")]).unwrap_err().contains("go.mod:1"));
         assert!(names(&[part("", "a b")]).unwrap_err().contains("go.sum:1"));
+        let misspelt = files_of(br#"{"gomod":"module m"}"#).unwrap_err().detail;
+        assert!(misspelt.contains("`gomod`") && misspelt.contains("`go_mod`"), "{misspelt}");
         assert!(files_of(b"[1]").unwrap_err().detail.contains("not JSON with go_mod"));
         let sum: String = (0..=FILES).map(|i| format!("example.com/a v1.0.{i}/go.mod h1:x\n")).collect();
         assert!(names(&[part("", &sum)]).unwrap_err().contains("at most"));

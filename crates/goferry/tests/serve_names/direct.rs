@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::upstream::Upstream;
-use crate::world::{TOOLCHAINS, World, client, files, get, goroot, ok, project};
+use crate::world::{TOOLCHAINS, World, client, files, get, go, goroot, ok, project};
 
 const REPO: &str = "private.example.com/repo.git";
 const SETTINGS: &str = "direct = \"private.example.com\"\nno-sumdb = \"private.example.com\"\n";
@@ -93,6 +93,36 @@ fn only_what_is_not_there_is_not_found() {
             assert!(!got.body.contains(world.dir.path().to_str().unwrap()), "{got:?}");
         }
     }
+}
+
+/// A package's path is asked for as a module's too. Its host may be out of reach of the proxy: the go command alone takes it
+/// that there is no such module, and finds the one that has the package.
+#[test]
+fn a_host_out_of_reach_hides_no_module() {
+    let upstream = Upstream::start();
+    upstream.publish("far.invalid/m@v1.0.0", &[]);
+    let list = format!("{},direct", upstream.url());
+    let package = "/far.invalid/m/sub/@v/v1.0.0.info";
+    for toolchain in TOOLCHAINS {
+        let (world, dir) = (World::with(toolchain), project(&[]));
+        let serve = world.serve(&list, "", &["--sumdb", "off"]);
+        let got = get(&serve, package);
+        assert!(got.status == 404 && got.body.contains("unrecognized import path"), "{got:?}");
+        let ran = go(toolchain, serve.url(), dir.path(), &["get", "far.invalid/m/sub@v1.0.0"]);
+        assert!(ran.stderr.contains("far.invalid/m@v1.0.0 found"), "{}", ran.stderr);
+        // Where nobody has said that it is not there.
+        let serve = world.serve("direct", "", &["--sumdb", "off"]);
+        assert_eq!(get(&serve, package).status, 502);
+        upstream.content().failing = Some(500);
+        let serve = world.serve(&list, "", &["--sumdb", "off"]);
+        assert_eq!(get(&serve, package).status, 502);
+        upstream.content().failing = None;
+    }
+    let empty = tempfile::TempDir::new().unwrap();
+    let world = World::new().programs(empty.path());
+    let serve = world.serve(&list, "", &["--sumdb", "off"]);
+    let got = get(&serve, package);
+    assert!(got.status == 404 && got.body.contains("there is none in PATH"), "{got:?}");
 }
 
 #[test]

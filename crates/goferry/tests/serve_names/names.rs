@@ -50,12 +50,30 @@ fn go_commands_see_what_the_upstream_says() {
     }
 }
 
+/// `m@v2.0.0` of a module without go.mod is asked for so (`modload/query.go`), and becomes `v2.0.0+incompatible`.
+#[test]
+fn a_version_of_another_major_is_a_question() {
+    let upstream = Upstream::start();
+    upstream.publish("example.com/old@v2.0.0+incompatible", &[]);
+    upstream.branch("example.com/old", "v2.0.0", "v2.0.0+incompatible");
+    let (world, dir) = (World::new(), project(&[]));
+    let serve = world.serve(&upstream.url(), "", &["--sumdb", "off"]);
+    for toolchain in TOOLCHAINS {
+        let said = ok(go(toolchain, serve.url(), dir.path(), &["list", "-m", "example.com/old@v2.0.0"]));
+        assert_eq!(said, "example.com/old v2.0.0+incompatible\n", "{toolchain}");
+    }
+    assert_eq!(get(&serve, "/example.com/old/@v/v3.0.0.info").status, 404);
+}
+
 #[test]
 fn an_upstream_that_fails_or_is_gone_is_not_noticed() {
     let (upstream, world) = (published(), World::new());
     let url = upstream.url();
     let serve = world.serve(&url, BRIEF, &["--sumdb", "off"]);
     let before = said(TOOLCHAINS[0], serve.url());
+    // No cache on the way is to keep for longer what is fresh for less than a second here.
+    let head = get(&serve, "/example.com/m/@v/list").head;
+    assert!(head.contains("cache-control: public, max-age=0\r\n"), "{head}");
     upstream.content().failing = Some(500);
     sleep(Duration::from_millis(350));
     upstream.asked();
@@ -104,6 +122,7 @@ fn what_clients_may_ask_for() {
     let got = get(&serve, list);
     assert_eq!((got.status, got.body.as_str()), (200, "v1.0.0\nv1.1.0\nv1.2.0-rc.1\n"));
     assert!(got.head.contains("content-type: text/plain; charset=utf-8") && got.head.contains("\r\nage: 0"), "{got:?}");
+    assert!(got.head.contains("cache-control: public, max-age=60\r\n"), "{got:?}");
     let etag = got.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
     let head = ask(&serve, "HEAD", list, "");
     assert!(head.status == 200 && head.body.is_empty() && head.head.contains(&etag), "{head:?}");

@@ -193,7 +193,11 @@ impl Names {
                 let _ = blocking(move || disk.remove(&key)).await;
             }
             Err(error) => {
-                tracing::warn!(module = %path, what = word(what), %error, "the upstream failed");
+                match error.absent {
+                    // Where nothing is kept that is the answer; what is kept it does not replace.
+                    Some(_) => self.absent.insert(key.clone(), (Instant::now(), error.clone())),
+                    None => tracing::warn!(module = %path, what = word(what), %error, "the upstream failed"),
+                }
                 self.failed.insert(key.clone(), Instant::now());
             }
         }
