@@ -204,6 +204,7 @@ impl Answer {
                 StatusCode::INSUFFICIENT_STORAGE
             }
             FailKind::Local(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            FailKind::Status(508) => StatusCode::LOOP_DETECTED,
             _ => StatusCode::BAD_GATEWAY,
         };
         let text = words::all(error);

@@ -5,15 +5,25 @@ use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::HeaderValue;
 use tokio::sync::watch;
+
+use crate::via;
 
 /// What is being done now. Whoever asks first starts it, in a task of its own: that the asker goes away does not end it.
 pub struct Flights<K, V> {
     flying: Arc<Flying<K, V>>,
 }
 
-/// The result to come, by what it is of.
-type Flying<K, V> = Mutex<HashMap<K, watch::Receiver<Option<V>>>>;
+/// The results to come, by what they are of. There is more than one only on behalf of different proxies ([`via`]).
+type Flying<K, V> = Mutex<HashMap<K, Vec<Flight<V>>>>;
+
+/// A result to come.
+struct Flight<V> {
+    /// On whose behalf it is fetched, where it is.
+    via: Option<HeaderValue>,
+    result: watch::Receiver<Option<V>>,
+}
 
 /// A result, and whether it was on its way before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +62,7 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Fl
     /// How much is on its way.
     #[must_use]
     pub fn len(&self) -> usize {
-        lock(&self.flying).len()
+        lock(&self.flying).values().map(Vec::len).sum()
     }
 
     /// Whether nothing is.
@@ -65,17 +75,23 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Fl
     where
         F: Future<Output = V> + Send + 'static,
     {
+        let chain = via::current();
         let mut flying = lock(&self.flying);
-        if let Some(receiver) = flying.get(key) {
-            return (receiver.clone(), true);
+        let joins = |flight: &&Flight<V>| chain.as_ref().is_none_or(|chain| chain.joins(flight.via.as_ref()));
+        if let Some(flight) = flying.get(key).and_then(|flights| flights.iter().find(joins)) {
+            return (flight.result.clone(), true);
         }
         let (sender, receiver) = watch::channel(None);
-        flying.insert(key.clone(), receiver.clone());
+        let via = chain.as_ref().map(|chain| chain.via().clone());
+        flying.entry(key.clone()).or_default().push(Flight { via: via.clone(), result: receiver.clone() });
         drop(flying);
-        let over = Over { flying: Arc::clone(&self.flying), key: key.clone() };
+        let over = Over { flying: Arc::clone(&self.flying), key: key.clone(), via };
         let work = work();
         tokio::spawn(async move {
-            let value = work.await;
+            let value = match chain {
+                None => work.await,
+                Some(chain) => Box::pin(chain.scope(work)).await,
+            };
             // Whoever comes from now on finds what was done in the store.
             drop(over);
             let _ = sender.send(Some(value));
@@ -88,15 +104,22 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Fl
 struct Over<K: Eq + Hash, V> {
     flying: Arc<Flying<K, V>>,
     key: K,
+    via: Option<HeaderValue>,
 }
 
 impl<K: Eq + Hash, V> Drop for Over<K, V> {
     fn drop(&mut self) {
-        lock(&self.flying).remove(&self.key);
+        let mut flying = lock(&self.flying);
+        if let Some(flights) = flying.get_mut(&self.key) {
+            flights.retain(|flight| flight.via != self.via);
+            if flights.is_empty() {
+                flying.remove(&self.key);
+            }
+        }
     }
 }
 
-fn lock<K, V>(flying: &Flying<K, V>) -> MutexGuard<'_, HashMap<K, watch::Receiver<Option<V>>>> {
+fn lock<K, V>(flying: &Flying<K, V>) -> MutexGuard<'_, HashMap<K, Vec<Flight<V>>>> {
     flying.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -25,6 +25,7 @@ pub mod server;
 pub mod store;
 pub mod sumdb;
 pub mod upstream;
+mod via;
 pub mod warm;
 mod words;
 

@@ -10,7 +10,7 @@ use goferry_fetch::FetchError;
 use goferry_fetch::source::Changing;
 use goferry_module::pattern::match_prefix_patterns;
 use goferry_module::{FileKind, ModulePath, ModuleVersion};
-use http::header::{AGE, ALLOW, CACHE_CONTROL, HeaderName, SERVER, VIA};
+use http::header::{AGE, ALLOW, CACHE_CONTROL, HeaderName, SERVER};
 use http::{HeaderValue, Method, StatusCode};
 use quick_cache::sync::Cache as Recent;
 
@@ -26,6 +26,7 @@ use crate::route::{Route, RouteError};
 use crate::store::{Keeper, Store, small};
 use crate::sumdb::SumDb;
 use crate::upstream::Upstream;
+use crate::via::{Came, Chains};
 use crate::warm::Warm;
 
 /// With `true` a client asks for what is here already, and for nothing to be fetched for it, as of other module proxies.
@@ -41,8 +42,7 @@ pub struct Proxy {
     /// How long clients may keep what may change.
     passing: HeaderValue,
     gate: Gate,
-    /// How it is called in `Via`.
-    name: String,
+    chains: Chains,
     store: Arc<Store>,
     _keeper: Option<Keeper>,
     /// Patterns of modules that a frozen store does not give away.
@@ -103,7 +103,7 @@ impl Proxy {
             config,
             passing,
             gate,
-            name,
+            chains: Chains::new(name),
             store,
             _keeper: keeper,
             withheld,
@@ -174,11 +174,18 @@ impl Proxy {
     }
 
     async fn routed(&self, request: &Request) -> Answer {
-        let own = |value: &HeaderValue| value.to_str().is_ok_and(|via| via.contains(&self.name));
-        if request.headers.get_all(VIA).iter().any(own) {
-            let text = "this proxy is its own upstream: its GOPROXY, or --upstream, leads back to it";
-            return Answer::error(StatusCode::LOOP_DETECTED, text);
+        match self.chains.of(request) {
+            Came::Directly => self.taken(request).await,
+            Came::Through(chain) => {
+                let answer = Box::pin(Arc::clone(&chain).scope(self.taken(request))).await;
+                self.chains.learn(&chain, &answer);
+                answer
+            }
+            Came::Round(text) => Answer::error(StatusCode::LOOP_DETECTED, text),
         }
+    }
+
+    async fn taken(&self, request: &Request) -> Answer {
         let path = match request.path.strip_prefix(&self.config.path_prefix) {
             Some(path) if path.starts_with('/') => path,
             _ => {
@@ -328,7 +335,7 @@ fn may_fetch(request: &Request) -> bool {
     request.headers.get(NO_FETCH).is_none_or(|value| !value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
-/// A name that no other process has.
+/// How it is called in `Via`; no other process is called so.
 fn instance() -> String {
     use std::hash::{BuildHasher as _, Hasher as _};
     format!("goferry-{:016x}", std::hash::RandomState::new().build_hasher().finish())

@@ -14,6 +14,9 @@ const SEPARATOR: usize = "\n\t".len();
 
 /// All that is to be said of an error, a line each.
 pub(crate) fn all(error: &FetchError) -> String {
+    if let FailKind::Status(508) = error.kind {
+        return ring(error);
+    }
     let headline = headline(error);
     // Where the first line does not say all of what to do.
     let more = matches!(
@@ -23,6 +26,13 @@ pub(crate) fn all(error: &FetchError) -> String {
     let advice = error.advice.as_deref().filter(|_| more || headline.is_none());
     let lines = [headline.as_deref(), Some(&error.detail), advice];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// A ring of proxies: the words of who found it out, and then what each has for upstream, for whoever is to change one.
+fn ring(error: &FetchError) -> String {
+    let said = error.detail.rsplit_once("server response: ").map_or(error.detail.as_str(), |(_, said)| said);
+    let upstream = error.asked.as_ref().map_or("", |asked| &asked.base);
+    format!("{}\none of them has the upstream {upstream}", said.replace("\n\t", "\n"))
 }
 
 /// The same words so that the go command shows them to their end: the longest lines are cut, the last ones left out.

@@ -20,7 +20,7 @@ use goferry_net::pool::{Ask, Class, Failure, Response, Summary};
 use goferry_net::timeline::Snapshot;
 use goferry_net::tls::Roots;
 use goferry_net::{Connector, Origin, Party, Pool, PoolConfig};
-use http::header::{AUTHORIZATION, HeaderName, IF_RANGE, RANGE};
+use http::header::{AUTHORIZATION, HeaderName, IF_RANGE, RANGE, VIA};
 use http::{HeaderMap, HeaderValue};
 
 use crate::error::{FailKind, FetchError};
@@ -108,6 +108,17 @@ pub(crate) struct Get {
 tokio::task_local! {
     /// Whether a request of this task came through only after it had failed.
     static HEALED: Cell<bool>;
+}
+
+tokio::task_local! {
+    /// The `Via` of requests of this task.
+    static ON_BEHALF: HeaderValue;
+}
+
+/// Does the work on behalf of someone else's request: its requests are sent with this `Via` (RFC 9110 section 7.6.3).
+/// Requests of tasks that it starts are not.
+pub async fn on_behalf<F: Future>(via: HeaderValue, work: F) -> F::Output {
+    ON_BEHALF.scope(via, work).await
 }
 
 /// Does the work, and says whether a request of it came through only after it had failed. Requests of tasks that it
@@ -407,6 +418,9 @@ impl Client {
         let waits = Waits::within(get.left.unwrap_or(self.config.timeout), self.config.timeout, get.large);
         (ask.head_bound, ask.pause_bound) = (waits.head, waits.pause);
         let mut headers = self.fields.clone();
+        if let Ok(via) = ON_BEHALF.try_with(HeaderValue::clone) {
+            headers.insert(VIA, via);
+        }
         for (name, value) in fields {
             let bad = |what: &dyn std::fmt::Display| {
                 let text = format!("GOAUTH gives a header field that cannot be sent ({name}): {what}");
