@@ -26,6 +26,7 @@ mod timeline;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use goferry_module::sumdb::tlog::stored_hash_index;
@@ -44,6 +45,8 @@ use crate::web::Web;
 
 /// How many look-ups a lasting client does before it forgets what it has in memory: see [`Tiles`].
 const LOOKUPS: u64 = 4096;
+/// How long what proves a tile that is kept is waited for.
+const PROOF: Duration = Duration::from_secs(5);
 
 /// A checksum database, asked through module proxies or itself.
 pub struct SumDbClient {
@@ -314,14 +317,24 @@ impl Log {
     }
 
     async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
-        if let Some(kept) = self.tiles.kept(tile).await {
-            return Ok(kept);
+        let kept = self.tiles.kept(tile).await;
+        if let Some(kept) = kept.as_ref().filter(|_| self.tiles.is_proven(tile)) {
+            return Ok(kept.clone());
         }
-        self.ready().await?;
-        let tree = self.timeline.latest();
-        let bytes = self.tiles.one(tile, tree).await?;
-        self.tiles.settle(tree).await;
-        Ok(bytes)
+        let proven = async {
+            self.ready().await?;
+            let tree = self.timeline.latest();
+            let bytes = self.tiles.one(tile, tree).await?;
+            self.tiles.settle(tree).await;
+            Ok(bytes)
+        };
+        let Some(kept) = kept else { return proven.await };
+        match tokio::time::timeout(PROOF, proven).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) if matches!(error.kind, FailKind::Mismatch | FailKind::Invalid) => Err(error),
+            // Whoever asked for it proves it too.
+            Ok(Err(_)) | Err(_) => Ok(kept),
+        }
     }
 
     async fn head(&self) -> Result<Bytes, FetchError> {

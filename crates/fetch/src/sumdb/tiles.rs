@@ -26,6 +26,8 @@ pub(super) struct Tiles {
     flights: Memo<Tile, Result<Data, FetchError>>,
     /// Those that need not be written: they are on disk, or will be.
     saved: Mutex<HashSet<Tile>>,
+    /// Those that were verified.
+    proven: Mutex<HashSet<Tile>>,
     /// Those of a log that may yet turn out to be another one, with the tree head that they were verified against.
     unsettled: Mutex<Vec<(TreeHead, Tile, Bytes)>>,
 }
@@ -45,7 +47,8 @@ impl AsRef<[u8]> for Data {
 
 impl Tiles {
     pub(super) fn new(disk: Arc<Disk>, remote: Arc<Remote>) -> Self {
-        Self { disk, remote, flights: Memo::default(), saved: Mutex::default(), unsettled: Mutex::default() }
+        let (saved, proven, unsettled) = Default::default();
+        Self { disk, remote, flights: Memo::default(), saved, proven, unsettled }
     }
 
     /// The hashes that were planned for, from tiles that are verified. They are kept once the log is [settled](Self::settle).
@@ -53,6 +56,7 @@ impl Tiles {
         let data = all(plan.tiles().iter().map(|tile| self.read(*tile))).await;
         let data = data.into_iter().collect::<Result<Vec<_>, _>>()?;
         let hashes = plan.verify(&data).map_err(|error| self.refuse(&error, &data))?;
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).extend(plan.tiles());
         self.save(plan.tree(), plan.tiles(), &data);
         Ok(hashes)
     }
@@ -109,6 +113,11 @@ impl Tiles {
         tile.level()?;
         let bytes = self.disk.read_cache(&format!("/{complete}"), complete.size()).await?;
         (bytes.len() == complete.size()).then(|| beginning(&bytes, tile))
+    }
+
+    /// Whether the tile was verified since this was made.
+    pub(super) fn is_proven(&self, tile: Tile) -> bool {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).contains(&tile)
     }
 
     /// The log at `tree` is the right one: what was verified against it is written to disk.

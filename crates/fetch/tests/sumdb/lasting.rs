@@ -168,6 +168,29 @@ async fn what_is_damaged_on_disk_is_fetched_again() {
 }
 
 #[tokio::test]
+async fn a_damaged_tile_is_not_given() {
+    let (site, machine) = (Site::with(10), Machine::new());
+    site.fill(600);
+    let client = lasting(&machine, &site);
+    client.latest().await.unwrap();
+    for path in ["tile/8/0/000", "tile/8/0/002.p/88"] {
+        let right = client.tile(tile(path)).await.unwrap();
+        let mut wrong = right.to_vec();
+        wrong[77] ^= 1;
+        fs::write(machine.cached(path), wrong).unwrap();
+        // A later process.
+        let later = lasting(&machine, &site);
+        assert_eq!(later.tile(tile(path)).await.unwrap(), right, "{path}");
+        assert_eq!(later.tile(tile(path)).await.unwrap(), right, "{path}");
+        assert_eq!(fs::read(machine.cached(path)).unwrap(), right, "{path}");
+    }
+    // What cannot be proven for want of an answer is given as it is kept.
+    fs::remove_dir_all(machine.cached("tile/8/1")).unwrap();
+    site.instead("/db/tile/8/1/000.p/2", 503, "");
+    assert!(lasting(&machine, &site).tile(tile("tile/8/0/000")).await.is_ok());
+}
+
+#[tokio::test]
 async fn damaged_files_hide_no_second_history() {
     let (site, machine) = (Site::with(300), Machine::new());
     lasting(&machine, &site).record(&module(299)).await.unwrap();
