@@ -61,8 +61,8 @@ impl World {
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--upstream", upstream, "--config"])
             .arg(file)
-            .arg("--store")
-            .arg(self.store())
+            // As people write it; the go commands for direct run elsewhere.
+            .args(["--store", "store"])
             .args(args)
             .current_dir(&self.dir)
             .env_clear()

@@ -96,7 +96,9 @@ pub static KEYS: &[Key] = &[
         Some("--store"),
         "the folder of the store; it may be a module cache's cache/download with frozen",
         |draft, given| {
-            draft.config.store = given.path(&draft.base)?;
+            // Go commands run in other folders, and clients are told a file below it.
+            let folder = given.path(&draft.base)?;
+            draft.config.store = std::path::absolute(&folder).map_err(|error| format!("{}: {error}", path(&folder)))?;
             Ok(())
         },
         |config| path(&config.store)
