@@ -26,6 +26,7 @@ pub mod store;
 pub mod sumdb;
 pub mod upstream;
 mod via;
+mod waited;
 pub mod warm;
 mod words;
 

@@ -15,6 +15,7 @@ use crate::config::SourceMode;
 use crate::flight::Flights;
 use crate::store::Store;
 use crate::upstream::Upstream;
+use crate::waited;
 
 /// What someone waits for goes before what is fetched ahead.
 const DEMANDED: u64 = 1 << 32;
@@ -134,7 +135,7 @@ impl Modules {
         }
         self.may_fetch(&key)?;
         let began = Instant::now();
-        let landed = self.flights.join(&key, || Arc::clone(self).fetch(key.clone(), DEMANDED)).await;
+        let landed = waited::upstream(self.flights.join(&key, || Arc::clone(self).fetch(key.clone(), DEMANDED))).await;
         let Some(landed) = landed else {
             let text = format!("{module}: the task that fetched it ended early");
             return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));

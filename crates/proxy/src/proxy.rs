@@ -27,6 +27,7 @@ use crate::store::{Keeper, Store, small};
 use crate::sumdb::SumDb;
 use crate::upstream::Upstream;
 use crate::via::{Came, Chains};
+use crate::waited::{self, Waited};
 use crate::warm::Warm;
 
 /// With `true` a client asks for what is here already, and for nothing to be fetched for it, as of other module proxies.
@@ -166,10 +167,6 @@ impl Proxy {
     pub async fn answer(&self, request: &Request) -> Answer {
         let mut answer = self.routed(request).await;
         answer.headers.insert(SERVER, VERSION);
-        if request.method == Method::HEAD {
-            // The length stays: whoever carries the answer sends the head only.
-            answer.note.error = None;
-        }
         answer
     }
 
@@ -261,7 +258,12 @@ impl Proxy {
             Route::Query(path, query) => {
                 Box::pin(self.name(path, &Changing::Query(query.clone()), "application/json", request)).await
             }
-            Route::SumDb(name, what) => Box::pin(self.sumdb.answer(name, what, request, may_fetch(request))).await,
+            Route::SumDb(name, what) => {
+                let answering = self.sumdb.answer(name, what, request, may_fetch(request));
+                let (mut answer, waited) = Box::pin(waited::noting(answering)).await;
+                told(&mut answer, waited);
+                answer
+            }
             Route::Health => Answer::text(StatusCode::OK, "ok"),
             Route::Home => {
                 Answer::text(StatusCode::OK, format!("goferry {}: a Go module proxy", env!("CARGO_PKG_VERSION")))
@@ -285,9 +287,9 @@ impl Proxy {
         let mut file = pin!(self.modules.file(module, kind, may_fetch(request)));
         let at_once = poll_fn(|context| Poll::Ready(file.as_mut().poll(context))).await;
         self.tell(client, route, request, at_once.is_pending());
-        let outcome = match at_once {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => file.await,
+        let (outcome, waited) = match at_once {
+            Poll::Ready(outcome) => (outcome, Waited::default()),
+            Poll::Pending => waited::noting(file).await,
         };
         match outcome {
             Ok(served) => {
@@ -298,7 +300,11 @@ impl Proxy {
                 answer.note.healed = served.healed;
                 answer
             }
-            Err(error) => Answer::failed(&error),
+            Err(error) => {
+                let mut answer = Answer::failed(&error);
+                told(&mut answer, waited);
+                answer
+            }
         }
     }
 
@@ -310,7 +316,8 @@ impl Proxy {
     }
 
     async fn name(&self, path: &ModulePath, what: &Changing, kind: &'static str, request: &Request) -> Answer {
-        match self.names.get(path, what, may_fetch(request)).await {
+        let (outcome, waited) = waited::noting(self.names.get(path, what, may_fetch(request))).await;
+        let mut answer = match outcome {
             Ok(named) => {
                 let entity = Entity { cache_control: self.passing.clone(), ..small(named.bytes, kind, FOR_EVER) };
                 let mut answer = Answer::entity(&entity, &request.method, &request.headers);
@@ -318,7 +325,9 @@ impl Proxy {
                 answer.with(AGE, HeaderValue::from(named.age.as_secs()))
             }
             Err(error) => Answer::failed(&error),
-        }
+        };
+        told(&mut answer, waited);
+        answer
     }
 }
 
@@ -329,6 +338,10 @@ fn keep_from_others(answer: &mut Answer) {
     if let Some(value) = kept.and_then(|rest| HeaderValue::try_from(format!("private{rest}")).ok()) {
         answer.headers.insert(CACHE_CONTROL, value);
     }
+}
+
+fn told(answer: &mut Answer, waited: Waited) {
+    (answer.note.upstream, answer.note.healed) = (waited.upstream, waited.healed);
 }
 
 fn may_fetch(request: &Request) -> bool {

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use goferry_fetch::client::heeding;
 use goferry_fetch::sums::Exempt;
 use goferry_fetch::{FailKind, FetchError, SumDbClient};
 use goferry_module::ModuleVersion;
@@ -32,6 +33,7 @@ use crate::flight::Flights;
 use crate::route::SumDbRoute;
 use crate::store::{Store, small};
 use crate::upstream::Upstream;
+use crate::waited;
 
 /// Records that are known not to be there.
 const ABSENT: usize = 10_000;
@@ -46,7 +48,8 @@ pub struct SumDb {
     upstream: Arc<Upstream>,
     fetch: bool,
     freshness: Freshness,
-    flights: Flights<Key, Result<Bytes, FetchError>>,
+    /// With whether what came had to be mended.
+    flights: Flights<Key, (Result<Bytes, FetchError>, bool)>,
     latest: Arc<Mutex<Option<(Instant, Bytes)>>>,
     absent: Recent<ModuleVersion, (Instant, FetchError)>,
     edge: Recent<Tile, (Instant, Bytes), Octets>,
@@ -140,7 +143,7 @@ impl SumDb {
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), note.clone()));
             Ok(note)
         };
-        match (self.join(&Key::Latest, || work).await, kept) {
+        match (waited::upstream(self.join(&Key::Latest, || work)).await, kept) {
             (Err(error), Some(kept)) if !matches!(error.kind, FailKind::Mismatch | FailKind::Invalid) => {
                 tracing::warn!(%error, "the checksum database failed");
                 Ok((kept, Cache::Stale))
@@ -165,7 +168,9 @@ impl SumDb {
         }
         let known = database.kept_record(module).await.is_some();
         let (client, version) = (Arc::clone(database), module.clone());
-        let outcome = self.join(&Key::Lookup(module.clone()), || async move { client.record(&version).await }).await;
+        let key = Key::Lookup(module.clone());
+        let asking = self.join(&key, || async move { client.record(&version).await });
+        let outcome = if known { asking.await } else { waited::upstream(asking).await };
         match outcome {
             Ok((record, _)) if known => Ok((record, Cache::Hit)),
             Err(error) => {
@@ -179,17 +184,20 @@ impl SumDb {
     }
 
     async fn tile(&self, database: &Arc<SumDbClient>, tile: Tile, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
-        if let Some(kept) = database.kept_tile(tile).await {
-            return Ok((kept, Cache::Hit));
-        }
+        let kept = database.kept_tile(tile).await;
         if !fetch {
-            return Err(not_kept(&tile.to_string()));
+            return kept.map(|kept| (kept, Cache::Hit)).ok_or_else(|| not_kept(&tile.to_string()));
         }
         if let Some((_, kept)) = self.edge.get(&tile).filter(|(since, _)| since.elapsed() < EDGE) {
             return Ok((kept, Cache::Hit));
         }
         let client = Arc::clone(database);
-        let (bytes, cache) = self.join(&Key::Tile(tile), || async move { client.tile(tile).await }).await?;
+        let key = Key::Tile(tile);
+        let asking = self.join(&key, || async move { client.tile(tile).await });
+        if kept.is_some() {
+            return asking.await.map(|(bytes, _)| (bytes, Cache::Hit));
+        }
+        let (bytes, cache) = waited::upstream(asking).await?;
         if !tile.is_complete() {
             self.edge.insert(tile, (Instant::now(), bytes.clone()));
         }
@@ -200,12 +208,16 @@ impl SumDb {
     where
         F: Future<Output = Result<Bytes, FetchError>> + Send + 'static,
     {
-        let Some(landed) = self.flights.join(key, work).await else {
+        let Some(landed) = self.flights.join(key, || heeding(work())).await else {
             let text = "the task that asked the checksum database ended early";
             return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));
         };
         let cache = if landed.joined { Cache::Joined } else { Cache::Miss };
-        landed.value.map(|bytes| (bytes, cache))
+        let (outcome, healed) = landed.value;
+        if healed {
+            waited::healed();
+        }
+        outcome.map(|bytes| (bytes, cache))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, Bytes)>> {

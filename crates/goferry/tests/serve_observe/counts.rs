@@ -1,9 +1,11 @@
 //! Figures and log after a known set of requests.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use goferry_lab::scenario::Scenario;
+use goferry_lab::scenario::{Scenario, Upstream};
 use goferry_lab::server::Behaviour;
 use goferry_lab::server::behaviour::{Answers, BodyFault, CutHow, Which};
 use goferry_lab::universe::FileKind;
@@ -97,6 +99,46 @@ fn figures_log_and_upstream_tell_of_the_same_requests() {
     assert_eq!(answers, metrics.sum("goferry_upstream_responses_total", &[]));
     let quick = metrics.sum("goferry_upstream_first_byte_seconds_bucket", &[("le", "0.1")]);
     assert_eq!(quick, 0.0, "the upstream thinks for 150 ms:\n{}", metrics.0);
+}
+
+#[test]
+fn how_long_the_upstream_was_waited_for_is_logged_whatever_it_was_asked_for() {
+    let think = Duration::from_millis(150);
+    let answers = Answers { think, ..Answers::default() };
+    let world = World::start(&Scenario::of(Behaviour { answers, ..Behaviour::default() }), &[]);
+    let list = world.path(0, "info").replace("v1.0.0.info", "list");
+    let latest = list.replace("@v/list", "@latest");
+    let absent = world.path(0, "info").replace("v1.0.0", "v1.77.0");
+    let record = format!("/sumdb/{}/latest", world.upstream.universe().sumdb_key().split('+').next().unwrap());
+    let asked = [(list.as_str(), 200), (&latest, 200), (&absent, 404), (&record, 200)];
+    for (path, status) in asked {
+        assert_eq!(world.get(path).0, status, "{path}");
+    }
+    // What is known is known at once, also what is not there.
+    for (path, status) in asked {
+        assert_eq!(world.get(path).0, status, "{path}");
+    }
+    let lines = world.logged(8);
+    for line in &lines[..4] {
+        assert!(line["upstream_seconds"].as_f64().is_some_and(|seconds| seconds >= 0.15), "{line}");
+    }
+    for line in &lines[4..] {
+        assert_eq!(line["upstream_seconds"], Value::Null, "{line}");
+    }
+}
+
+#[test]
+fn what_went_wrong_is_logged_of_head_too() {
+    let world = World::start(&Scenario { upstream: Upstream::Closed, ..Scenario::default() }, &[]);
+    let mut stream = TcpStream::connect(world.process.authority()).unwrap();
+    let head = format!("HEAD {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", world.path(0, "zip"));
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    let line = &world.logged(1)[0];
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("connecting")), "{line}");
+    assert!(line["upstream_seconds"].as_f64().is_some(), "{line}");
 }
 
 #[test]

@@ -70,6 +70,18 @@ fn the_figures_know_without_a_question_for_readiness() {
 }
 
 #[test]
+fn the_authority_is_named_so_that_it_is_found_from_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = crate::world::goferry(dir.path());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--tls-self-signed", "--store", "store"]);
+    command.args(["--upstream", "https://127.0.0.1:1"]);
+    let process = goferry_lab::serve::ServeProcess::start(&mut command, &dir.path().join("stderr")).unwrap();
+    let said = process.log();
+    let file = said.lines().find_map(|line| line.strip_prefix("export SSL_CERT_FILE=")).unwrap();
+    assert!(file.starts_with('/') && std::path::Path::new(file).is_file(), "{said}");
+}
+
+#[test]
 fn offline_asks_no_upstream() {
     let scenario = Scenario { upstream: Upstream::Closed, ..Scenario::default() };
     let store = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use goferry_fetch::client::heeding;
 use goferry_fetch::source::Changing;
 use goferry_fetch::{FailKind, FetchError};
 use goferry_module::{ModInfo, ModulePath, ModuleVersion, Version};
@@ -35,6 +36,7 @@ use crate::config::{Freshness, SourceMode};
 use crate::flight::Flights;
 use crate::store::{Store, blocking};
 use crate::upstream::Upstream;
+use crate::waited;
 
 /// Bytes of answers in memory.
 const MEMORY: u64 = 16 << 20;
@@ -54,7 +56,8 @@ pub struct Names {
     store: Arc<Store>,
     upstream: Arc<Upstream>,
     freshness: Freshness,
-    flights: Flights<Key, Result<Bytes, FetchError>>,
+    /// With whether what came had to be mended.
+    flights: Flights<Key, (Result<Bytes, FetchError>, bool)>,
     memory: Recent<Key, Kept, Octets>,
     absent: Recent<Key, (Instant, FetchError)>,
     failed: Recent<Key, Instant>,
@@ -166,19 +169,25 @@ impl Names {
     }
 
     async fn fetch(self: &Arc<Self>, key: &Key) -> Result<Named, FetchError> {
-        let Some(landed) = self.flights.join(key, || Arc::clone(self).ask(key.clone())).await else {
+        let asking = self.flights.join(key, || Arc::clone(self).ask(key.clone()));
+        let Some(landed) = waited::upstream(asking).await else {
             let text = format!("{}: the task that asked for it ended early", key.0);
             return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));
         };
         let cache = if landed.joined { Cache::Joined } else { Cache::Miss };
-        landed.value.map(|bytes| Named { bytes, cache, age: Duration::ZERO })
+        let (outcome, healed) = landed.value;
+        if healed {
+            waited::healed();
+        }
+        outcome.map(|bytes| Named { bytes, cache, age: Duration::ZERO })
     }
 
     /// Asks the upstream, and keeps what it says.
-    async fn ask(self: Arc<Self>, key: Key) -> Result<Bytes, FetchError> {
+    async fn ask(self: Arc<Self>, key: Key) -> (Result<Bytes, FetchError>, bool) {
         let (path, what) = &key;
         let asked = SystemTime::now();
-        let outcome = self.upstream.fetcher(path).sources.changing(path, what).await;
+        let fetcher = self.upstream.fetcher(path);
+        let (outcome, healed) = heeding(fetcher.sources.changing(path, what)).await;
         match &outcome {
             Ok(bytes) => {
                 self.failed.remove(&key);
@@ -201,7 +210,7 @@ impl Names {
                 self.failed.insert(key.clone(), Instant::now());
             }
         }
-        outcome
+        (outcome, healed)
     }
 
     /// In memory and on disk. That the disk is full is no reason not to answer.
