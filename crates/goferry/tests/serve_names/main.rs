@@ -2,6 +2,7 @@
 
 mod direct;
 mod names;
+mod ring;
 mod sumdb;
 mod upstream;
 mod world;
