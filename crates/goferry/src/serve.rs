@@ -105,8 +105,6 @@ fn reload(
 fn lines(server: &Server, settings: &Settings, env: &Environment) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(authority) = server.authority() {
-        // Copied to where other folders are the current one.
-        let authority = std::path::absolute(&authority).unwrap_or(authority);
         lines.push(format!("export SSL_CERT_FILE={}", authority.display()));
     }
     lines.extend(server.urls().iter().map(|url| format!("export GOPROXY={url}")));

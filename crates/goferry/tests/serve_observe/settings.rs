@@ -4,14 +4,16 @@ use std::process::Command;
 
 use goferry_diagnose::finding::Id;
 use goferry_diagnose::remedy::{Context, Server, ServerKind, remedies};
+use goferry_lab::certs::Authority;
 
 use crate::world::goferry;
 
 #[test]
 fn every_remedy_for_a_goferry_is_one_of_its_settings() {
     let dir = tempfile::tempdir().unwrap();
+    let pem = Authority::new("goferry.example.com").unwrap().pem_with_key();
     for file in ["tls.crt", "tls.key"] {
-        std::fs::write(dir.path().join(file), "").unwrap();
+        std::fs::write(dir.path().join(file), &pem).unwrap();
     }
     let mut ctx = Context::new("goproxy.example.com");
     ctx.server = Server::from_headers(Some("goferry/0.1.0"), None, &[]);
