@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use goferry_proxy::config::{parse_size, parse_time};
 
 #[derive(Debug, Args)]
@@ -45,9 +45,10 @@ pub(crate) enum What {
     /// How much space is taken, and by what.
     Size,
     /// Remove what was not used for longest; hashes that were seen first stay known.
+    #[command(group(ArgGroup::new("limits").args(["max_size", "older_than"]).required(true).multiple(true)))]
     Prune {
         /// Until the store takes this much space.
-        #[arg(long, value_name = "SIZE", value_parser = parse_size, required_unless_present = "older_than")]
+        #[arg(long, value_name = "SIZE", value_parser = parse_size)]
         max_size: Option<u64>,
         /// What was not used for this long, as 30d or 12h.
         #[arg(long, value_name = "TIME", value_parser = parse_time)]
