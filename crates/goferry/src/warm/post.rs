@@ -76,7 +76,7 @@ pub(super) async fn lines(
         return Ok(());
     }
     let text = String::from_utf8_lossy(&rest[..rest.len().min(4 << 10)]).trim().to_owned();
-    let failure = failed(&format_args!("{status}: {text}"));
+    let failure = failed(&format_args!("{status}{}{text}", if text.is_empty() { "" } else { ": " }));
     Err(match status.as_u16() {
         401 | 403 => failure.hint("put user and password into the URL, or a token into GOFERRY_TOKEN"),
         404 | 405 => failure.hint("is it a goferry?"),

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use goferry_module::{ProxyList, SumDb};
+use goferry_module::{ProxyList, ProxyUrl, Scheme, SumDb};
 use tracing::level_filters::LevelFilter;
 
 use super::value::{Given, listen, show_listen, show_size, show_time};
@@ -532,7 +532,12 @@ fn one_of<T: Copy>(given: &Given, words: &[(&str, T)]) -> Result<T, String> {
 
 /// A list of upstreams; the message quotes no credentials.
 pub(super) fn upstream(text: &str) -> Result<ProxyList, String> {
-    ProxyList::parse(text).map_err(|error| error.to_string())
+    let list = ProxyList::parse(text).map_err(|error| error.to_string())?;
+    let open = |url: &&ProxyUrl| url.scheme() == Scheme::Http && url.credentials().is_some();
+    let unsent = list.urls().map(|(url, _)| url).find(open);
+    let what =
+        unsent.map(|url| format!("{url}: a name and a password are sent over https:// only, as by the go command"));
+    what.map_or(Ok(list), Err)
 }
 
 fn path_prefix(text: &str) -> Result<String, String> {

@@ -381,6 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn credentials_that_would_never_be_sent() {
+        let list = "https://goproxy.example.com|http://ann:hunter2@goproxy.example.com";
+        let rule = format!("[[rule]]\npattern = \"example.com\"\nupstream = \"{list}\"\n");
+        for problems in [read("", &[("upstream", text(list))]), read(&rule, &[])] {
+            let problems = problems.expect_err("over http://");
+            assert!(problems[0].contains("over https:// only") && !problems[0].contains("hunter2"), "{problems:?}");
+        }
+        read("", &[("upstream", text("https://ann:hunter2@goproxy.example.com"))]).expect("fine");
+    }
+
+    #[test]
     fn nobody_is_their_own_upstream() {
         for (listen, upstream) in [
             ("127.0.0.1:8080", "http://127.0.0.1:8080"),
