@@ -22,7 +22,7 @@ pub(crate) fn all(error: &FetchError) -> String {
     let more = matches!(
         error.kind,
         FailKind::Forbidden | FailKind::GoCommand | FailKind::Mismatch | FailKind::Status(401 | 407)
-    );
+    ) || is_of_the_store(error);
     let advice = error.advice.as_deref().filter(|_| more || headline.is_none());
     let lines = [headline.as_deref(), Some(&error.detail), advice];
     lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
@@ -103,6 +103,11 @@ fn headline(error: &FetchError) -> Option<String> {
             format!("{whom} answers {status} where a module proxy does not: check goferry's setting {setting}")
         }
         FailKind::Network(failed) => network(failed.as_deref(), error, &whom, setting),
+        _ if is_of_the_store(error) => {
+            "the store of goferry has it damaged or unverified: whoever runs goferry has to mend that (goferry store \
+             verify)"
+                .to_owned()
+        }
         FailKind::Mismatch => {
             let (who, what) = if error.detail.contains("checksum mismatch") {
                 (whom.as_str(), "sends this with a wrong checksum")
@@ -127,6 +132,13 @@ fn headline(error: &FetchError) -> Option<String> {
         FailKind::GoCommand => "the go command of goferry, which fetches this from its repository, failed".to_owned(),
     };
     Some(text)
+}
+
+/// Whether a file of the store is at fault, and nobody was asked.
+fn is_of_the_store(error: &FetchError) -> bool {
+    matches!(error.kind, FailKind::Mismatch | FailKind::Invalid)
+        && error.party == Party::Client
+        && error.asked.is_none()
 }
 
 fn network(failed: Option<&NetError>, error: &FetchError, whom: &str, setting: &str) -> String {
@@ -249,6 +261,9 @@ mod tests {
         );
         forged.asked = Some(Box::new(Asked { base: upstream.to_owned(), database: None }));
         assert!(all(&forged).starts_with("SECURITY ERROR: the upstream https://goproxy.example.com, or something"));
+        let damaged =
+            FetchError::new(FailKind::Mismatch, Party::Client, "m@v: the .mod in the store has the hash h1:a");
+        assert!(all(&damaged).starts_with("the store of goferry has it damaged"), "{}", all(&damaged));
         // What this proxy itself does not have says so itself.
         let own = FetchError::new(FailKind::NotFound(404), Party::Client, "m@v: not in the store");
         assert_eq!(all(&own), "m@v: not in the store");

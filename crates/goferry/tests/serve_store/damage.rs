@@ -84,6 +84,7 @@ fn offline_it_is_said_and_never_served() {
         let (status, body) = client.get(&path(number, kind), &[]).unwrap();
         let text = String::from_utf8(body).unwrap();
         assert!(status == 502 && text.contains(&format!("m{number:04}")) && text.contains(reason), "{status}: {text}");
+        assert!(text.starts_with("the store of goferry has it damaged"), "whose fault it is: {text}");
     }
     // The pin still says what the zip must be.
     assert_eq!(client.get(&path(5, "zip"), &[]).unwrap(), (200, world.right(&path(5, "zip"))));

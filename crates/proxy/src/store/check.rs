@@ -207,7 +207,7 @@ impl Store {
         self: &Arc<Self>,
         module: &ModuleVersion,
         kind: FileKind,
-        error: FetchError,
+        mut error: FetchError,
     ) -> Result<Option<T>, FetchError> {
         if !matches!(error.kind, FailKind::Mismatch | FailKind::Invalid) {
             return Err(error);
@@ -216,6 +216,8 @@ impl Store {
         if !self.may_ask() {
             let advice = error.advice.clone().unwrap_or_else(|| "mend or remove the file".to_owned());
             let advice = format!("the store is served as it is (--offline or --frozen): {advice}");
+            // Whatever sent it, it was right when it was stored.
+            error.party = Party::Client;
             return Err(error.with_advice(advice));
         }
         let (this, module) = (Arc::clone(self), module.clone());
