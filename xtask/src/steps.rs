@@ -191,7 +191,8 @@ fn one(step: Step, workspace: &Workspace, provided: &mut Provided) -> Ended {
             if !asked.is_ok_and(|status| status.success()) {
                 return Ended::Skipped("cargo-deny is not installed (cargo install cargo-deny --locked)");
             }
-            command.args(["deny", "--workspace", "check"])
+            // Advisories are in a database of their own, which takes a network.
+            command.args(["deny", "--workspace", "check", "bans", "licenses", "sources"])
         }
     };
     if let Some(envoy) = &provided.envoy {
