@@ -138,6 +138,15 @@ fn a_forged_answer_is_a_security_error_and_not_kept() {
     assert_eq!(files(&world.store(), ""), files(&world.store(), ".info"), "an .info has no hash");
 }
 
+/// A log of the same signer that goes on in another way from this record on, and is longer.
+fn forked(honest: &Log, at: u64) -> Log {
+    let mut forked = Log::new(SUMDB);
+    for id in 0..honest.size() + 10 {
+        forked.add(if id >= at { "example.com/evil v1.0.0 h1:evil\n" } else { honest.record(id) });
+    }
+    forked
+}
+
 #[test]
 fn two_histories_are_a_security_error_until_there_is_one_again() {
     let upstream = published();
@@ -146,12 +155,7 @@ fn two_histories_are_a_security_error_until_there_is_one_again() {
     let serve = world.serve(&upstream.url(), "", &[]);
     assert_eq!(get(&serve, "/example.com/a/@v/v1.0.0.mod").status, 200);
     let honest = upstream.content().log.clone();
-    let mut forked = Log::new(SUMDB);
-    for id in 0..honest.size() + 10 {
-        let filler = "example.com/evil v1.0.0 h1:evil\n".to_owned();
-        forked.add(&if id >= 590 { filler } else { honest.record(id).to_owned() });
-    }
-    upstream.content().log = forked;
+    upstream.content().log = forked(&honest, 590);
     let before = files(&world.store(), "");
     for _ in 0..2 {
         let got = get(&serve, &format!("/sumdb/{SUMDB}/lookup/example.com/b@v1.0.0"));
@@ -174,4 +178,54 @@ fn two_histories_are_a_security_error_until_there_is_one_again() {
     }
     let dir = project(&["example.com/a@v1.0.0"]);
     ok(client(TOOLCHAINS[0], serve.url(), dir.path(), &["mod", "download"]).gosumdb(&gosumdb).run().unwrap());
+}
+
+#[test]
+fn two_proxies_on_one_store_believe_in_one_history() {
+    for round in 0..3 {
+        let [right, wrong] = [published(), published()];
+        let honest = right.content().log.clone();
+        wrong.content().log = forked(&honest, 590);
+        let gosumdb = right.gosumdb();
+        let world = World::new().env("GOSUMDB", &gosumdb);
+        // Both begin with an empty store; who is asked first is another one each time.
+        let (first, second) = if round % 2 == 0 { (&right, &wrong) } else { (&wrong, &right) };
+        let serves = [first, second].map(|upstream| world.serve(&upstream.url(), "", &[]));
+        let paths = ["a", "b", "!upper"].map(|name| {
+            let version = if name == "!upper" { "v1.2.3" } else { "v1.0.0" };
+            [
+                format!("/sumdb/{SUMDB}/lookup/example.com/{name}@{version}"),
+                format!("/example.com/{name}/@v/{version}.mod"),
+            ]
+        });
+        let believed = std::thread::scope(|scope| {
+            let asked = serves.each_ref().map(|serve| {
+                paths.each_ref().map(|paths| scope.spawn(move || paths.each_ref().map(|path| get(serve, path))))
+            });
+            asked.map(|one| one.map(|one| one.join().unwrap()))
+        });
+        let kept = files(&world.store(), &format!("{SUMDB}/latest"));
+        let latest = fs::read_to_string(world.store().join(&kept[0])).unwrap();
+        let logs = [first, second].map(|upstream| upstream.content().log.clone());
+        let winner = usize::from(latest != logs[0].signed(logs[0].size()));
+        let log = &logs[winner];
+        assert_eq!(latest, log.signed(log.size()));
+        for got in believed[winner].iter().flatten() {
+            assert_eq!(got.status, 200, "{got:?}");
+        }
+        // What the other one has kept is as good for this; by itself it has proven nothing.
+        for got in believed[1 - winner].iter().flatten().filter(|got| got.status == 200) {
+            let head = log.signed(log.size());
+            assert!(got.body.starts_with("module ") || got.body.ends_with(&head), "{got:?}");
+        }
+        let got = get(&serves[1 - winner], &format!("/sumdb/{SUMDB}/latest"));
+        assert!(got.status == 502 && got.body.contains("SECURITY ERROR"), "{got:?}");
+        for file in files(&world.store().join("sumdb"), "") {
+            let Some(tile) = file.split_once(&format!("{SUMDB}/")).map(|(_, path)| path) else { continue };
+            if tile.starts_with("tile/") {
+                let kept = fs::read(world.store().join("sumdb").join(&file)).unwrap();
+                assert_eq!(log.tile(tile, log.size()).unwrap(), kept, "{file}");
+            }
+        }
+    }
 }
