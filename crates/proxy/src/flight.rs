@@ -151,6 +151,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_on_behalf_of_others_waits_for_no_flight_that_is_not() {
+        let flights = Flights::<u8, u32>::default();
+        let count = AtomicU32::new(0);
+        let ask = || {
+            flights.join(&1, || {
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    // A flight knows on whose behalf it is.
+                    (number + 1) * if via::current().is_some() { 10 } else { 1 }
+                }
+            })
+        };
+        let through = |name: &str| via::Chain::apart(name).scope(ask());
+        let all = tokio::join!(ask(), through("a"), through("b"), through("a"), ask());
+        let landed = |value, joined| Some(Landed { value, joined });
+        assert_eq!((all.0, all.1, all.2), (landed(1, false), landed(20, false), landed(30, false)));
+        assert_eq!((all.3, all.4), (landed(20, true), landed(1, true)));
+        assert!(flights.is_empty());
+        // Whoever asks for itself may wait for any.
+        let both = tokio::join!(through("a"), ask());
+        assert_eq!(both, (landed(40, false), landed(40, true)));
+    }
+
+    #[tokio::test]
     async fn an_asker_that_goes_away_ends_nothing() {
         let flights = Flights::<u8, u8>::default();
         let (sender, receiver) = tokio::sync::oneshot::channel();

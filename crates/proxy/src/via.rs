@@ -110,6 +110,13 @@ impl Chain {
         self.apart.is_none() || via == Some(&self.via)
     }
 
+    /// One of a request that came through `name`.
+    #[cfg(test)]
+    pub(crate) fn apart(name: &str) -> Arc<Chain> {
+        let apart = Arc::new(Semaphore::new(1)).try_acquire_owned().ok();
+        Arc::new(Chain { via: HeaderValue::try_from(format!("1.1 {name}")).unwrap(), apart })
+    }
+
     /// Does the work on behalf of those that it names.
     pub(crate) async fn scope<F: Future>(self: Arc<Self>, work: F) -> F::Output {
         let via = self.via.clone();

@@ -231,7 +231,7 @@ fn a_unix_socket_comes_stays_and_goes() {
     let alone = vec![unix];
     served.swap(|config| config.listen = alone).unwrap();
     assert_eq!(ask(), 200);
-    assert_eq!(served.server.sockets(), [path.clone()]);
+    assert_eq!(served.server.sockets(), std::slice::from_ref(&path));
     assert!(served.server.urls().is_empty());
     served.swap(|config| config.listen = vec![tcp("127.0.0.1", 0)]).unwrap();
     assert!(closes(&mut socket) < Duration::from_secs(5));

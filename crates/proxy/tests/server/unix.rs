@@ -19,7 +19,7 @@ fn requests_through_a_file() {
     // One that nobody listens on any more.
     drop(UnixListener::bind(&path).unwrap());
     let mut served = Served::new(|config| config.listen = vec![Listen::Unix(path.clone())]);
-    assert_eq!(served.server.sockets(), [path.clone()]);
+    assert_eq!(served.server.sockets(), std::slice::from_ref(&path));
     assert!(served.server.urls().is_empty());
     let meta = fs::metadata(&path).unwrap();
     assert!(meta.file_type().is_socket());
