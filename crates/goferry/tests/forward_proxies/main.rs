@@ -1,7 +1,9 @@
-//! The real go command, `goferry download` and `goferry serve` through the same forward proxies: SOCKS5, and HTTP inside TLS,
-//! with and without credentials. The name of the module proxy is known to the forward proxy only, so nothing can go around it.
+//! The real go command, `goferry download`, `goferry doctor` and `goferry serve` through the same forward proxies: SOCKS5,
+//! and HTTP inside TLS, with and without credentials. The name of the module proxy is known to the forward proxy only, so
+//! nothing can go around it.
 
 mod beside_go;
+mod doctor;
 mod place;
 mod refused;
 mod serve;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use goferry_lab::certs::{Authority, LeafSpec};
 use goferry_lab::forward::{ForwardConfig, ForwardCounts, ForwardMode, ForwardProxy};
 use goferry_lab::server::behaviour::Transport;
-use goferry_lab::server::{Behaviour, Identity, Origin, OriginHandle};
+use goferry_lab::server::{Behaviour, Identity, Origin, OriginHandle, Snapshot};
 use goferry_lab::universe::{ProjectSpec, Shape, Universe};
 use tempfile::TempDir;
 
@@ -59,15 +59,17 @@ impl Place {
 
     /// One whose forward proxy knows the module proxy by this name.
     pub(crate) fn reaching(host: &str, kind: Kind, login: Login, https: bool) -> Place {
+        let transport = if https { Transport::default() } else { Transport::Plain };
+        Place::behaving(Behaviour { transport, ..Behaviour::default() }, host, kind, login)
+    }
+
+    /// One whose module proxy does this.
+    pub(crate) fn behaving(behaviour: Behaviour, host: &str, kind: Kind, login: Login) -> Place {
+        let https = !matches!(behaviour.transport, Transport::Plain);
         let authority = Authority::new("Lab Root").unwrap();
         let files = TempDir::new().unwrap();
         authority.write_pem(&files.path().join("ca.pem")).unwrap();
         let universe = Arc::new(Universe::builder().modules(6).shape(Shape::Chain).build());
-        let behaviour = if https {
-            Behaviour::default()
-        } else {
-            Behaviour { transport: Transport::Plain, ..Behaviour::default() }
-        };
         let identity = Identity { authority: &authority, hosts: &[HOST] };
         let origin = Origin::start(behaviour, Arc::clone(&universe), Some(identity), listener()).unwrap();
         let mode = if kind == Kind::Socks5 { ForwardMode::Socks5 } else { ForwardMode::Connect };
@@ -121,10 +123,14 @@ impl Place {
 
     /// A project of its own, whose go.sum lacks two modules.
     pub(crate) fn project(&self, name: &str) -> PathBuf {
+        self.project_of(name, &ProjectSpec { missing_sums: 2, ..ProjectSpec::default() })
+    }
+
+    /// A project of its own.
+    pub(crate) fn project_of(&self, name: &str, spec: &ProjectSpec) -> PathBuf {
         let folder = self.files.path().join(name);
         std::fs::create_dir(&folder).unwrap();
-        let spec = ProjectSpec { missing_sums: 2, ..ProjectSpec::default() };
-        self.universe.write_project(&folder, &spec).unwrap();
+        self.universe.write_project(&folder, spec).unwrap();
         folder
     }
 
@@ -135,7 +141,12 @@ impl Place {
 
     /// Requests that the module proxy has seen.
     pub(crate) fn requests(&self) -> u64 {
-        self.origin.snapshot().total_requests()
+        self.seen().total_requests()
+    }
+
+    /// What the module proxy has seen.
+    pub(crate) fn seen(&self) -> Snapshot {
+        self.origin.snapshot()
     }
 }
 
