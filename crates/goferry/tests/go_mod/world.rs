@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
+use goferry_lab::go_client::GoVersion;
 use goferry_module::zip::create_module_zip;
 use goferry_module::{ModulePath, ModuleVersion, Version};
 
@@ -120,14 +120,5 @@ pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
 }
 
 fn goroot(toolchain: &str) -> PathBuf {
-    static KNOWN: OnceLock<BTreeMap<&str, PathBuf>> = OnceLock::new();
-    let ask = |name: &'static str| {
-        let dir = tempfile::tempdir().unwrap();
-        let mut go = Command::new("go");
-        go.args(["env", "GOROOT"]).current_dir(&dir).env("GOTOOLCHAIN", name).env_remove("GOROOT");
-        let out = go.output().expect("a go on PATH");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        (name, PathBuf::from(String::from_utf8(out.stdout).unwrap().trim()))
-    };
-    KNOWN.get_or_init(|| TOOLCHAINS.into_iter().map(ask).collect())[toolchain].clone()
+    toolchain.parse::<GoVersion>().unwrap().goroot().unwrap()
 }
