@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What all answers that come from files may hold together.
-const PIECES: usize = 48 << 20;
+const PIECES: usize = 32 << 20;
 /// What one may hold at least, and at most: less makes many system calls, more gains nothing.
 const PIECE: (usize, usize) = (32 << 10, 256 << 10);
 /// What a connection of TLS keeps of what its client does not take: where there are few connections, and where many.
@@ -11,7 +11,7 @@ const TLS: (usize, usize) = (64 << 10, 24 << 10);
 /// What may wait to be sent on a stream of HTTP/2: where there are few connections, and where many.
 const WAITING: (usize, usize) = (128 << 10, 32 << 10);
 /// So many are many.
-const MANY: usize = 256;
+const MANY: usize = 64;
 
 /// Counts.
 #[derive(Default)]
@@ -26,8 +26,8 @@ impl Load {
     /// Bytes that are read of a file at once.
     pub(super) fn piece(&self) -> usize {
         let share = PIECES / self.readers.load(Ordering::Relaxed).max(1);
-        // In whole frames of HTTP/2 and records of TLS.
-        (share.clamp(PIECE.0, PIECE.1) >> 14) << 14
+        // A power of two: whole frames of HTTP/2 and records of TLS, and few sizes of buffers in memory.
+        1 << share.clamp(PIECE.0, PIECE.1).ilog2()
     }
 
     /// What a new connection of TLS may keep.

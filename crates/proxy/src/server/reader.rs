@@ -124,7 +124,8 @@ impl Spare {
     fn take(&self, size: usize) -> Vec<u8> {
         let spare = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match spare {
-            Some(buffer) if buffer.len() >= size => buffer,
+            // One from when there were few clients is too large once there are many.
+            Some(buffer) if buffer.len() >= size && buffer.len() / 2 <= size => buffer,
             _ => vec![0; size],
         }
     }
