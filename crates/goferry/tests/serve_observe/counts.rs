@@ -202,3 +202,15 @@ fn a_reload_loses_no_count_and_opens_the_log_again() {
     let lines = world.logged_in(&dir.join("log"), 2);
     assert_eq!(lines[0]["route"], "info");
 }
+
+#[test]
+fn connections_that_cannot_be_opened_are_counted_and_told() {
+    let world = World::start(&Scenario { upstream: Upstream::Closed, ..Scenario::default() }, &[]);
+    assert_eq!(world.get(&world.path(0, "mod")).0, 502);
+    let metrics = world.metrics();
+    assert!(metrics.sum("goferry_upstream_connections_failed_total", &[("phase", "connect")]) >= 1.0);
+    assert_eq!(metrics.sum("goferry_upstream_connections_opened_total", &[]), 0.0);
+    let told = world.status();
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("could not be opened"), "{told}");
+}

@@ -31,7 +31,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::connect::{Connector, Origin};
-use crate::error::NetError;
+use crate::error::{NetError, Phase};
 use crate::timeline::{Snapshot, Timeline};
 
 pub use answers::{AnswerCounts, BOUNDS};
@@ -173,7 +173,9 @@ pub struct Summary {
     pub protocol: &'static str,
     /// Connections opened.
     pub opened: u64,
-    /// Of these, open now.
+    /// Connections that could not be opened, by the phase that failed.
+    pub not_opened: BTreeMap<Phase, u64>,
+    /// Of those that were opened, open now.
     pub open: usize,
     /// The most that carried requests at once.
     pub most: usize,

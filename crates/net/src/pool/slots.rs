@@ -18,6 +18,7 @@ use super::connection::{Lease, Sender};
 use super::growth::Growth;
 use super::windows::StreamWindow;
 use super::{Ask, Class, Decided, Failure, Inner, PoolConfig, Summary};
+use crate::error::Phase;
 use crate::timeline::Timeline;
 
 /// Streams on a connection before the server's SETTINGS came: few, since a low limit would refuse the surplus.
@@ -127,6 +128,7 @@ pub(super) struct Slots {
     pub(super) growth: Growth,
     pub(super) ticking: bool,
     opened: u64,
+    not_opened: BTreeMap<Phase, u64>,
     most: usize,
     known_size: (u64, u64),
     request_limit: RequestLimit,
@@ -163,6 +165,7 @@ impl Slots {
             growth: Growth::new(config.max_connections),
             ticking: false,
             opened: 0,
+            not_opened: BTreeMap::new(),
             most: 0,
             known_size: (0, 0),
             request_limit: RequestLimit::default(),
@@ -445,6 +448,7 @@ impl Slots {
             origin: String::new(),
             protocol: self.protocol,
             opened: self.opened,
+            not_opened: self.not_opened.clone(),
             open: self.slots.len(),
             most: self.most,
             requests,

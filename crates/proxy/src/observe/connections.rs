@@ -62,7 +62,9 @@ pub struct Origin {
     pub protocol: String,
     /// Connections opened so far.
     pub opened: u64,
-    /// Of these, open now.
+    /// Connections that could not be opened.
+    pub not_opened: u64,
+    /// Of those that were opened, open now.
     pub open: u64,
     /// The most that carried requests at once.
     pub most: u64,
@@ -147,6 +149,7 @@ impl Origin {
             origin: summary.origin.clone(),
             protocol: summary.protocol.to_owned(),
             opened: summary.opened,
+            not_opened: summary.not_opened.values().sum(),
             open: summary.open as u64,
             most: summary.most as u64,
             requests: summary.requests,
@@ -280,6 +283,9 @@ impl Origin {
             self.segments,
             share(self.out_of_order, self.segments)
         );
+        if self.not_opened > 0 {
+            let _ = writeln!(text, "  could not be opened {} times", self.not_opened);
+        }
         for (why, count) in &self.ended {
             let _ = writeln!(text, "  ended {count} times: {}", clean(why));
         }

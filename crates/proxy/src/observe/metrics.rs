@@ -65,6 +65,7 @@ pub struct Metrics {
 pub(super) struct Upstream {
     pub(super) connections: IntGaugeVec,
     pub(super) opened: IntCounterVec,
+    pub(super) not_opened: IntCounterVec,
     pub(super) ended: IntCounterVec,
     pub(super) requests: IntCounterVec,
     pub(super) reused: IntCounterVec,
@@ -181,6 +182,11 @@ impl Upstream {
                 "goferry_upstream_connections_opened_total",
                 "Connections opened to upstreams.",
                 origin,
+            ),
+            not_opened: make.counters(
+                "goferry_upstream_connections_failed_total",
+                "Connections to upstreams that could not be opened, by the phase that failed.",
+                &["origin", "phase"],
             ),
             ended: make.counters(
                 "goferry_upstream_connections_ended_total",

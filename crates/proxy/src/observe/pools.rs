@@ -68,6 +68,10 @@ impl Pools {
             if let Some(round_trip) = summary.round_trip {
                 up.round_trip.with_label_values(&origin).set(round_trip.as_secs_f64());
             }
+            for (phase, count) in &summary.not_opened {
+                let new = count.saturating_sub(before.not_opened.get(phase).copied().unwrap_or(0));
+                up.not_opened.with_label_values(&[&label, phase_name(*phase)]).inc_by(new);
+            }
             for (why, count) in &summary.ended {
                 let new = count.saturating_sub(before.ended.get(why).copied().unwrap_or(0));
                 if new > 0 {

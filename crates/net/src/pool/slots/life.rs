@@ -42,6 +42,7 @@ impl Slots {
     /// No connection could be opened: who waits is told, unless another connection serves them.
     pub(in crate::pool) fn dial_failed(&mut self, failure: &Failure, now: Duration) -> Vec<Told> {
         self.dialling = self.dialling.saturating_sub(1);
+        *self.not_opened.entry(failure.error.phase).or_default() += 1;
         if self.usable() > 0 || self.dialling > 0 {
             self.target = self.usable().max(1);
             self.pause_dials(now);
