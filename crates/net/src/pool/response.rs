@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{GRACE, Lease, http1_failure, http2_failure};
-use super::{Cause, Failure};
+use super::{Cause, Failure, windows};
 use crate::error::{ErrorKind, Phase};
 
 /// The head of an answer, and its body to come.
@@ -146,8 +146,13 @@ impl Body {
                 }
             };
             let look = patience.saturating_sub(self.looked.elapsed()).max(Duration::from_millis(1));
-            if let Ok(outcome) = timeout(look.min(self.pause), next).await {
+            let remind = if lease.shared.stream_window.shrank() { windows::REMIND } else { Duration::MAX };
+            if let Ok(outcome) = timeout(look.min(self.pause).min(remind), next).await {
                 break outcome;
+            }
+            if let Inbound::Http2(stream) = &mut self.inbound {
+                // Tells the server of what was taken and not told of yet.
+                let _ = stream.flow_control().release_capacity(0);
             }
             if began.elapsed() >= self.pause {
                 let text = format!("the answer stopped: nothing for {:.0} s", self.pause.as_secs_f64());

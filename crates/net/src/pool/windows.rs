@@ -1,6 +1,7 @@
 //! Flow control (RFC 9113 section 5.2): how much a server may send before it is taken.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -8,37 +9,47 @@ use tokio::sync::Notify;
 
 /// What one stream may have in flight where there is one connection: the bandwidth-delay product of 1 Gbit/s at 130 ms.
 const STREAM: u32 = 16 << 20;
-/// The same for one stream on each connection together where there are several: they share what one had, and take work from
-/// each other, and what a server may send already cannot be taken from it.
-const STREAM_SHARED: u32 = 8 << 20;
-/// Nor is it less than this for one.
-const STREAM_LEAST: u32 = 256 << 10;
+/// The least and the most that it may have where several connections share the work. They take work from each other, and what a
+/// server may send already cannot be taken from it.
+pub(super) const STREAM_LEAST: u32 = 512 << 10;
+const STREAM_MOST: u32 = 2 << 20;
 /// What the first connection may have in flight as a whole.
 const FIRST: u32 = 32 << 20;
 /// And each further one: they exist because one flow carries little.
 const FURTHER: u32 = 8 << 20;
+
+/// After how long without data a stream's window is looked at, where windows were made smaller.
+pub(super) const REMIND: Duration = Duration::from_millis(50);
 
 /// What the connection of this number may have in flight as a whole.
 pub(super) fn of_connection(number: u32) -> u32 {
     if number == 1 { FIRST } else { FURTHER }
 }
 
-/// What one stream may have in flight where so many connections share the work.
-pub(super) fn of_stream(connections: usize) -> u32 {
-    let share = STREAM_SHARED / u32::try_from(connections).unwrap_or(u32::MAX).max(1);
-    if connections <= 1 { STREAM } else { share.max(STREAM_LEAST) }
+/// What one stream may have in flight on one of so many connections, which may have `room` bytes outstanding (some round
+/// trips of what it carries), where it was `now`: twice as much, so that it never waits for the window, and in steps.
+pub(super) fn of_stream(connections: usize, room: u64, now: u32) -> u32 {
+    if connections <= 1 {
+        return STREAM;
+    }
+    let wanted = room.min(STREAM_MOST.into()).saturating_mul(2).next_power_of_two();
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(STREAM_LEAST, STREAM_MOST);
+    // To make it smaller costs a round trip, and is not worth it for little.
+    if wanted > now || wanted <= now / 4 { wanted } else { now }
 }
 
 /// What one stream of a connection may have in flight (SETTINGS_INITIAL_WINDOW_SIZE, RFC 9113 section 6.9.2).
 pub(super) struct StreamWindow {
     wanted: AtomicU32,
     told: AtomicU32,
+    shrank: AtomicBool,
     changed: Notify,
 }
 
 impl StreamWindow {
     pub(super) fn new(size: u32) -> StreamWindow {
-        StreamWindow { wanted: AtomicU32::new(size), told: AtomicU32::new(size), changed: Notify::new() }
+        let shrank = AtomicBool::new(false);
+        StreamWindow { wanted: AtomicU32::new(size), told: AtomicU32::new(size), shrank, changed: Notify::new() }
     }
 
     /// What the server was told last.
@@ -46,10 +57,17 @@ impl StreamWindow {
         self.told.load(Ordering::Relaxed)
     }
 
+    /// Whether it was ever made smaller. Then a stream's window can be below zero with nothing on its way that would open it
+    /// again: what was taken and is less than half of the window is not told before more is ([`REMIND`]).
+    pub(super) fn shrank(&self) -> bool {
+        self.shrank.load(Ordering::Relaxed)
+    }
+
     /// From now on so much; nothing happens where it is so already.
     pub(super) fn set(&self, size: u32) {
         self.wanted.store(size, Ordering::Relaxed);
         if self.size() != size {
+            self.shrank.fetch_or(size < self.size(), Ordering::Relaxed);
             self.changed.notify_one();
         }
     }
@@ -79,14 +97,19 @@ pub(super) async fn drive<T: AsyncRead + AsyncWrite + Unpin>(
 mod tests {
     use std::future::poll_fn;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::*;
 
     #[test]
-    fn connections_share_what_a_stream_may_have_in_flight() {
-        let sizes: Vec<u32> = [0, 1, 2, 8, 16, 1000].map(of_stream).to_vec();
-        assert_eq!(sizes, [16 << 20, 16 << 20, 4 << 20, 1 << 20, 512 << 10, 256 << 10]);
+    fn a_stream_has_what_its_connection_carries() {
+        assert_eq!(of_stream(1, 0, STREAM_LEAST), STREAM);
+        assert_eq!(of_stream(2, 0, STREAM), STREAM_LEAST);
+        // 1.2 MB/s at 50 ms, and 25 MB/s.
+        assert_eq!(of_stream(16, 180_000, STREAM), STREAM_LEAST);
+        assert_eq!(of_stream(16, 600_000, STREAM_LEAST), 2 << 20);
+        assert_eq!(of_stream(16, u64::MAX, STREAM_LEAST), STREAM_MOST);
+        assert_eq!(of_stream(16, u64::MAX, STREAM), STREAM_MOST);
+        assert_eq!(of_stream(2, 400_000, STREAM_MOST), STREAM_MOST, "half of it is not worth a change");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use goferry_net::pool::{Cause, Pool, PoolConfig};
+use goferry_net::pool::{Ask, Cause, Pool, PoolConfig};
 use tokio::task::JoinSet;
 
 use crate::server::{BOTH, Conn, H2, Server};
@@ -180,4 +180,56 @@ async fn a_server_sends_no_more_of_a_body_than_is_wanted() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(allowed.load(Ordering::SeqCst) > WANTED + (8 << 20));
     assert_eq!(pool.summary().opened, 1, "what was not opened again of the connection's window is opened at the end");
+}
+
+/// A server that allows few streams and sends a little on each every few milliseconds, for ever.
+async fn dripping(streams: u32) -> Server {
+    Server::tls(BOTH, move |_, io| async move {
+        let handshake = h2::server::Builder::new().max_concurrent_streams(streams).handshake(io).await;
+        let Ok(mut connection) = handshake else { return };
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            let mut body: h2::SendStream<bytes::Bytes> = respond.send_response(http::Response::new(()), false).unwrap();
+            tokio::spawn(async move {
+                loop {
+                    body.reserve_capacity(64 << 10);
+                    let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return };
+                    if body.send_data(vec![0; room].into(), false).is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(8)).await;
+                }
+            });
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_goes_on_when_its_window_is_made_smaller() {
+    let server = dripping(2).await;
+    let pool = pool(&server, PoolConfig { max_connections: 4, ..config() });
+    let read = |count: u64, expect: Option<u64>| {
+        let (pool, ask) = (pool.clone(), Ask { expect, ..crate::large("/x") });
+        async move {
+            let mut body = pool.get(&ask).await.unwrap().body;
+            let mut came = 0;
+            while came < count {
+                came += body.chunk().await.unwrap().unwrap().len() as u64;
+            }
+        }
+    };
+    // Many wait, so that more connections share the work: while some 4 to 8 MiB of each have come, of which the server was
+    // not told yet, since that is less than half of what it may send.
+    let mut running = JoinSet::new();
+    for _ in 0..2 {
+        running.spawn(read(24 << 20, None));
+    }
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    for _ in 0..8 {
+        running.spawn(read(1 << 20, Some(8 << 20)));
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+    assert!(pool.summary().opened > 1, "{:?}", pool.summary().decisions);
 }

@@ -142,9 +142,10 @@ impl Slots {
             let decision = self.growth.tick(&tick);
             self.apply(decision, now);
         }
-        let window = windows::of_stream(self.sharing());
+        let connections = self.sharing();
         for slot in &self.slots {
-            slot.shared.stream_window.set(window);
+            let (room, window) = (slot.shared.room.load(Ordering::Relaxed), &slot.shared.stream_window);
+            window.set(windows::of_stream(connections, room, window.size()));
         }
         round_trip.clamp(Duration::from_millis(10), Duration::from_millis(100))
     }
