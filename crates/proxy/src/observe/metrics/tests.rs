@@ -37,6 +37,7 @@ fn busy() -> Metrics {
         gauges.with_label_values(&[&origin]).set(2);
     }
     up.round_trip.with_label_values(&[&origin]).set(0.05);
+    up.not_opened.with_label_values(&[&origin, "connect"]).inc();
     up.ended.with_label_values(&[&origin, "goaway"]).inc();
     up.decisions.with_label_values(&[&origin, "grow"]).inc();
     up.handshake.with_label_values(&["tls"]).observe(0.1);
