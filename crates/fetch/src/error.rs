@@ -102,4 +102,10 @@ impl FetchError {
     pub fn not_found(&self) -> Option<u16> {
         if let FailKind::NotFound(status) = self.kind { Some(status) } else { None }
     }
+
+    /// The status of a not found that counts: the source's own, or that of the proxies before `direct` ([`Self::absent`]).
+    #[must_use]
+    pub fn absence(&self) -> Option<u16> {
+        self.not_found().or(self.absent)
+    }
 }

@@ -135,13 +135,7 @@ impl SumDbClient {
     /// An error stays: a second look-up of the same module fails in the same way without a request, except
     /// [`SumDbClient::lasting`].
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<SumLines, FetchError> {
-        let log = self.log();
-        let outcome = log.lookup(module).await;
-        self.renew(&log, outcome.is_err());
-        match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(anew.lookup(module).await),
-            None => outcome,
-        }
+        self.ask(|log| async move { log.lookup(module).await }).await
     }
 
     /// The answer to `/lookup/` that [`SumDbClient::lookup`] verified, as the database sent it.
@@ -169,13 +163,7 @@ impl SumDbClient {
     /// # Errors
     /// As [`SumDbClient::lookup`].
     pub async fn tile(&self, tile: Tile) -> Result<Bytes, FetchError> {
-        let log = self.log();
-        let outcome = log.tile(tile).await;
-        self.renew(&log, outcome.is_err());
-        match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(anew.tile(tile).await),
-            None => outcome,
-        }
+        self.ask(|log| async move { log.tile(tile).await }).await
     }
 
     /// The latest tree head as the server signs it, of the same log as the last one seen.
@@ -183,13 +171,7 @@ impl SumDbClient {
     /// # Errors
     /// As [`SumDbClient::lookup`].
     pub async fn latest(&self) -> Result<Bytes, FetchError> {
-        let log = self.log();
-        let outcome = log.head().await;
-        self.renew(&log, outcome.is_err());
-        match self.doubted(&log, outcome.as_ref().err()) {
-            Some(anew) => self.mended(anew.head().await),
-            None => outcome,
-        }
+        self.ask(|log| async move { log.head().await }).await
     }
 
     /// The record that was kept, if one was. Not verified again: whoever asked for it does that.
@@ -220,6 +202,23 @@ impl SumDbClient {
         Arc::clone(&self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Asks the log; once more without the files where these may be damaged, and then what came is in their place.
+    async fn ask<T, F>(&self, question: impl Fn(Arc<Log>) -> F) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, FetchError>>,
+    {
+        let log = self.log();
+        let outcome = question(Arc::clone(&log)).await;
+        self.renew(&log, outcome.is_err());
+        let Some(anew) = self.doubted(&log, outcome.as_ref().err()) else { return outcome };
+        let outcome = question(Arc::new(anew)).await;
+        if outcome.is_ok() {
+            // What was read meanwhile may be from the damaged files.
+            self.renew(&self.log(), true);
+        }
+        outcome
+    }
+
     /// What is asked again without the files, where the error may be one of a damaged file. What of `latest` the database
     /// has signed counts all the same, so that two histories stay an error; that they are two is proven by what is sound.
     fn doubted(&self, log: &Log, error: Option<&FetchError>) -> Option<Log> {
@@ -229,15 +228,6 @@ impl SumDbClient {
         }
         tracing::warn!(database = self.name, %error, "what is kept of the checksum database may be damaged: asked again");
         Some((self.make)(true))
-    }
-
-    /// What was asked again is in the place of what was damaged now.
-    fn mended<T>(&self, outcome: Result<T, FetchError>) -> Result<T, FetchError> {
-        if outcome.is_ok() {
-            // What was read meanwhile may be from the damaged files.
-            self.renew(&self.log(), true);
-        }
-        outcome
     }
 
     /// Begins anew, where `old` is what is in use.

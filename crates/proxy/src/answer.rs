@@ -197,8 +197,8 @@ impl Answer {
     #[must_use]
     pub fn failed(error: &FetchError) -> Answer {
         let status = match error.kind {
-            _ if error.not_found().or(error.absent) == Some(410) => StatusCode::GONE,
-            _ if error.not_found().or(error.absent).is_some() => StatusCode::NOT_FOUND,
+            _ if error.absence() == Some(410) => StatusCode::GONE,
+            _ if error.absence().is_some() => StatusCode::NOT_FOUND,
             FailKind::Forbidden => StatusCode::FORBIDDEN,
             FailKind::Local(Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
                 StatusCode::INSUFFICIENT_STORAGE

@@ -228,7 +228,7 @@ impl Modules {
             self.mismatches.fetch_add(1, Ordering::Relaxed);
         }
         if let Err(error) = &outcome
-            && (error.is_not_found() || error.absent.is_some())
+            && error.absence().is_some()
         {
             self.absent.insert(key.clone(), (Instant::now(), error.clone()));
         }

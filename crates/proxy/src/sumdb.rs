@@ -212,11 +212,7 @@ impl SumDb {
             let text = "the task that asked the checksum database ended early";
             return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));
         };
-        let cache = if landed.joined { Cache::Joined } else { Cache::Miss };
-        let (outcome, healed) = landed.value;
-        if healed {
-            waited::healed();
-        }
+        let (outcome, cache) = waited::landed(landed);
         outcome.map(|bytes| (bytes, cache))
     }
 

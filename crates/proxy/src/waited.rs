@@ -5,6 +5,9 @@ use std::cell::Cell;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use crate::answer::Cache;
+use crate::flight::Landed;
+
 /// What is told of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waited {
@@ -36,6 +39,14 @@ pub(crate) async fn upstream<F: Future>(asking: F) -> F::Output {
 /// What the upstream sent had to be mended.
 pub(crate) fn healed() {
     note(|waited| waited.healed = true);
+}
+
+/// What a flight brought, and from where; with it came whether it had to be mended, which is told here.
+pub(crate) fn landed<T>(Landed { value: (value, healed), joined }: Landed<(T, bool)>) -> (T, Cache) {
+    if healed {
+        self::healed();
+    }
+    (value, if joined { Cache::Joined } else { Cache::Miss })
 }
 
 /// Ends also where the upstream is not waited for any longer.

@@ -19,6 +19,16 @@ fn forked(honest: &Site, at: u64, size: u64) -> Arc<Site> {
     site
 }
 
+/// A log of 320 records, and one of 400 that is another from the 310th on; a look-up of the
+/// first module shows the head of 300 records in both.
+fn parting() -> (Arc<Site>, Arc<Site>, Machine) {
+    let (right, machine) = (Site::with(320), Machine::new());
+    let wrong = forked(&right, 310, 400);
+    right.old_head(0, 300);
+    wrong.old_head(0, 300);
+    (right, wrong, machine)
+}
+
 /// All look-ups at once.
 async fn ask(client: &Arc<SumDbClient>, numbers: std::ops::Range<usize>) -> Vec<Result<SumLines, FetchError>> {
     let mut asked = JoinSet::new();
@@ -58,10 +68,7 @@ async fn who_writes_the_first_tree_head_wins_and_the_other_keeps_nothing() {
 
 #[tokio::test]
 async fn a_tree_head_that_could_not_be_compared_is_not_believed() {
-    let (right, machine) = (Site::with(320), Machine::new());
-    let wrong = forked(&right, 310, 400);
-    right.old_head(0, 300);
-    wrong.old_head(0, 300);
+    let (right, wrong, machine) = parting();
     let (ours, theirs) = (lasting(&machine, &right), lasting(&machine, &wrong));
     // Both know the log of 300 records; then the other one sees the log of 400 records.
     ours.lookup(&module(0)).await.unwrap();
@@ -87,10 +94,7 @@ async fn a_tree_head_that_could_not_be_compared_is_not_believed() {
 
 #[tokio::test]
 async fn the_same_for_what_lives_for_one_command() {
-    let (right, machine) = (Site::with(320), Machine::new());
-    let wrong = forked(&right, 310, 400);
-    right.old_head(0, 300);
-    wrong.old_head(0, 300);
+    let (right, wrong, machine) = parting();
     let ours = machine.client(&crate::web::FakeWeb::new(right.clone()));
     ours.lookup(&module(0)).await.unwrap();
     lasting(&machine, &wrong).lookup(&module(1)).await.unwrap();

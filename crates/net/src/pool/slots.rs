@@ -203,9 +203,6 @@ impl Slots {
     pub(super) fn grant(&mut self, inner: &Arc<Inner>) -> Vec<(oneshot::Sender<Result<Lease, Failure>>, Lease)> {
         let mut granted = Vec::new();
         self.mark_goaways();
-        for slot in self.slots.iter().filter(|slot| !slot.draining) {
-            self.request_limit.passed(slot.shared.answered.load(Ordering::Relaxed));
-        }
         while let Some((class, index)) = self.next() {
             let Some(Queued(ticket, _)) = self.queue(class).pop() else { break };
             let expect = self.expected(&ticket);
@@ -436,12 +433,11 @@ impl Slots {
     }
 
     pub(super) fn summary(&self) -> Summary {
-        let (mut requests, mut used, mut bytes, mut out_of_order) = self.gone_sums;
+        let (mut requests, mut used, _, mut out_of_order) = self.gone_sums;
         for slot in &self.slots {
             let timeline = &slot.shared.timeline;
             requests += timeline.requests();
             used += u64::from(timeline.requests() > 0);
-            bytes += timeline.bytes_in();
             out_of_order += u64::from(timeline.read_tcp().map_or(0, |info| info.rcv_ooopack));
         }
         Summary {
@@ -453,7 +449,7 @@ impl Slots {
             most: self.most,
             requests,
             reuse: if requests == 0 { 0.0 } else { (requests - used.min(requests)) as f64 / requests as f64 },
-            bytes,
+            bytes: self.bytes_in(),
             ended: self.ended.clone(),
             out_of_order,
             round_trip: self.round_trip,

@@ -174,11 +174,7 @@ impl Names {
             let text = format!("{}: the task that asked for it ended early", key.0);
             return Err(FetchError::new(FailKind::Invalid, Party::Goferry, text));
         };
-        let cache = if landed.joined { Cache::Joined } else { Cache::Miss };
-        let (outcome, healed) = landed.value;
-        if healed {
-            waited::healed();
-        }
+        let (outcome, cache) = waited::landed(landed);
         outcome.map(|bytes| Named { bytes, cache, age: Duration::ZERO })
     }
 

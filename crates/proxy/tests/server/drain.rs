@@ -8,19 +8,53 @@ use std::time::Duration;
 use crate::http2::{Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, WINDOW_UPDATE, request};
 use crate::world::{MOD, Reply, Served, ZIP, closes, get, large};
 
+/// Over HTTP/1.1: begun, and not read for a while; with what was read.
+pub(crate) fn begun(served: &Served) -> (TcpStream, Vec<u8>) {
+    let mut socket = served.connect();
+    socket.write_all(get(ZIP, "").as_bytes()).unwrap();
+    let mut begun = vec![0; 1000];
+    socket.read_exact(&mut begun).unwrap();
+    (socket, begun)
+}
+
+/// Over HTTP/2, the same: on stream 1, of which nothing but the head was read.
+pub(crate) fn begun_h2(served: &Served) -> Client {
+    let mut client = Client::with_window(served.connect(), 1 << 20);
+    client.frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", ZIP));
+    client.until(|frame| frame.kind == HEADERS);
+    client
+}
+
+/// The rest of stream 1, and what the first GOAWAY said, if there was one.
+pub(crate) fn rest_of(client: &mut Client) -> (Vec<u8>, Option<(u32, u32)>) {
+    let (mut got, mut goaway) = (Vec::new(), None);
+    loop {
+        let frame = client.next().expect("the connection ended before the file");
+        if frame.kind == GOAWAY {
+            goaway.get_or_insert((frame.word(0), frame.word(4)));
+        }
+        if frame.kind == DATA && frame.stream == 1 {
+            let count = u32::try_from(frame.payload.len()).unwrap();
+            got.extend(frame.payload);
+            if frame.flags & END_STREAM != 0 {
+                return (got, goaway);
+            }
+            if count > 0 {
+                client.frame(WINDOW_UPDATE, 0, 0, &count.to_be_bytes());
+                client.frame(WINDOW_UPDATE, 0, 1, &count.to_be_bytes());
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_under_way_is_finished() {
     let mut served = Served::new(|config| config.drain = Duration::from_secs(60));
     let address = served.address();
     // HTTP/1.1: begun, and not read for a while.
-    let mut first = served.connect();
-    first.write_all(get(ZIP, "").as_bytes()).unwrap();
-    let mut begun = vec![0; 1000];
-    first.read_exact(&mut begun).unwrap();
+    let (mut first, mut begun) = begun(&served);
     // HTTP/2, the same.
-    let mut second = Client::with_window(served.connect(), 1 << 20);
-    second.frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", ZIP));
-    second.until(|frame| frame.kind == HEADERS);
+    let mut second = begun_h2(&served);
     // One that is idle, and one that has said nothing yet.
     let mut idle = served.connect();
     idle.write_all(get(MOD, "").as_bytes()).unwrap();
@@ -36,24 +70,7 @@ fn what_is_under_way_is_finished() {
         first.read_to_end(&mut begun).unwrap();
         begun
     });
-    let (mut got, mut goaway) = (Vec::new(), None);
-    loop {
-        let frame = second.next().expect("the connection ended before the file");
-        if frame.kind == GOAWAY {
-            goaway.get_or_insert((frame.word(0), frame.word(4)));
-        }
-        if frame.kind == DATA && frame.stream == 1 {
-            let count = u32::try_from(frame.payload.len()).unwrap();
-            got.extend(frame.payload);
-            if frame.flags & END_STREAM != 0 {
-                break;
-            }
-            if count > 0 {
-                second.frame(WINDOW_UPDATE, 0, 0, &count.to_be_bytes());
-                second.frame(WINDOW_UPDATE, 0, 1, &count.to_be_bytes());
-            }
-        }
-    }
+    let (got, goaway) = rest_of(&mut second);
     assert!(got == wanted, "HTTP/2: {} bytes of {}", got.len(), wanted.len());
     assert_eq!(goaway, Some((0x7fff_ffff, 0)), "what is on its way is still answered");
     let rest = rest.join().unwrap();

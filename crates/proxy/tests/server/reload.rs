@@ -12,7 +12,8 @@ use goferry_proxy::config::{Listen, Tls};
 use goferry_proxy::server::Changed;
 use tempfile::TempDir;
 
-use crate::http2::{Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, WINDOW_UPDATE, request};
+use crate::drain::{begun, begun_h2, rest_of};
+use crate::http2::Client;
 use crate::tls;
 use crate::world::{MOD, PATIENCE, Reply, Served, ZIP, closes, get, large};
 
@@ -96,13 +97,8 @@ fn who_is_connected_to_an_address_that_goes_may_end() {
     let port = free_port();
     let mut served = Served::new(|config| config.listen = vec![tcp("127.0.0.1", port)]);
     let goes = served.address();
-    let mut first = served.connect();
-    first.write_all(get(ZIP, "").as_bytes()).unwrap();
-    let mut begun = vec![0; 1000];
-    first.read_exact(&mut begun).unwrap();
-    let mut second = Client::with_window(served.connect(), 1 << 20);
-    second.frame(HEADERS, END_HEADERS | END_STREAM, 1, &request("GET", ZIP));
-    second.until(|frame| frame.kind == HEADERS);
+    let (mut first, mut begun) = begun(&served);
+    let mut second = begun_h2(&served);
     let mut idle = served.connect();
     idle.write_all(get(MOD, "").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut idle).status, 200);
@@ -115,23 +111,8 @@ fn who_is_connected_to_an_address_that_goes_may_end() {
     served.still_serves();
     // HTTP/2: told so, and given the file.
     let wanted = large();
-    let (mut got, mut told) = (Vec::new(), false);
-    loop {
-        let frame = second.next().expect("the connection ended before the file");
-        told |= frame.kind == GOAWAY;
-        if frame.kind == DATA && frame.stream == 1 {
-            let count = u32::try_from(frame.payload.len()).unwrap();
-            got.extend(frame.payload);
-            if frame.flags & END_STREAM != 0 {
-                break;
-            }
-            if count > 0 {
-                second.frame(WINDOW_UPDATE, 0, 0, &count.to_be_bytes());
-                second.frame(WINDOW_UPDATE, 0, 1, &count.to_be_bytes());
-            }
-        }
-    }
-    assert!(told && got == wanted, "{told} {} bytes", got.len());
+    let (got, goaway) = rest_of(&mut second);
+    assert!(goaway.is_some() && got == wanted, "{goaway:?} {} bytes", got.len());
     second.until_closed();
     // HTTP/1.1: given the file, and closed after it.
     first.read_to_end(&mut begun).unwrap();
@@ -262,10 +243,7 @@ fn how_many_may_connect_changes_at_once() {
     open[0].write_all(get(MOD, "").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut open[0]).status, 200);
     open.clear();
-    let began = Instant::now();
-    while served.ask(get(MOD, "Connection: close\r\n")).status != 200 {
-        assert!(began.elapsed() < PATIENCE, "nobody is let in again");
-    }
+    served.lets_in_within(PATIENCE);
 }
 
 #[test]

@@ -126,6 +126,14 @@ impl Served {
         Reply::read(&mut socket)
     }
 
+    /// A client is let in again.
+    pub(crate) fn lets_in_within(&self, bound: Duration) {
+        let began = Instant::now();
+        while self.ask(get(MOD, "Connection: close\r\n")).status != 200 {
+            assert!(began.elapsed() < bound, "nobody is let in again");
+        }
+    }
+
     /// An honest client is served.
     pub(crate) fn still_serves(&self) {
         let reply = self.ask(get(MOD, "Connection: close\r\n"));

@@ -96,6 +96,9 @@ impl Slots {
         if slot.in_flight == 0 {
             slot.idle_since = Some(now);
         }
+        if !slot.draining {
+            self.request_limit.passed(slot.shared.answered.load(Ordering::Relaxed));
+        }
         if let Sender::Http1(_) = slot.sender {
             match reusable {
                 Some(sender) => slot.sender = Sender::Http1(Some(sender)),
