@@ -123,16 +123,27 @@ impl Modules {
         kind: FileKind,
         fetch: bool,
     ) -> Result<Served, FetchError> {
-        let key = (module.clone(), kind);
-        let ahead = self.take_unused(&key);
+        let ahead = self.take_unused(module, kind);
         if let Some(entity) = self.store.get(module, kind, self.upstream.judge()).await? {
             let cache = if ahead { Cache::Ahead } else { Cache::Hit };
             return Ok(Served { entity, cache, upstream: None, healed: false });
         }
+        // What is seldom done must not make the answer to every request larger: it is moved about.
+        Box::pin(self.fetched(module, kind, fetch)).await
+    }
+
+    /// A file that the store does not have.
+    async fn fetched(
+        self: &Arc<Self>,
+        module: &ModuleVersion,
+        kind: FileKind,
+        fetch: bool,
+    ) -> Result<Served, FetchError> {
         if !fetch {
             let text = format!("{module}: the .{} is not in the store", kind.extension());
             return Err(FetchError::new(FailKind::NotFound(404), Party::Client, text));
         }
+        let key = (module.clone(), kind);
         self.may_fetch(&key)?;
         let began = Instant::now();
         let landed = waited::upstream(self.flights.join(&key, || Arc::clone(self).fetch(key.clone(), DEMANDED))).await;
@@ -252,8 +263,8 @@ impl Modules {
     }
 
     /// Whether it was fetched ahead and is asked for now for the first time.
-    fn take_unused(&self, key: &Key) -> bool {
-        let was = self.remove_unused(key);
+    fn take_unused(&self, module: &ModuleVersion, kind: FileKind) -> bool {
+        let was = !self.nothing_unused() && self.remove_unused(&(module.clone(), kind));
         if was {
             self.ahead.used.fetch_add(1, Ordering::Relaxed);
         }
@@ -261,13 +272,17 @@ impl Modules {
     }
 
     fn remove_unused(&self, key: &Key) -> bool {
-        if self.unused_count.load(Ordering::Relaxed) == 0 {
+        if self.nothing_unused() {
             return false;
         }
         let mut unused = self.unused();
         let was = unused.remove(key);
         self.unused_count.store(unused.len(), Ordering::Relaxed);
         was
+    }
+
+    fn nothing_unused(&self) -> bool {
+        self.unused_count.load(Ordering::Relaxed) == 0
     }
 
     fn unused(&self) -> MutexGuard<'_, HashSet<Key>> {

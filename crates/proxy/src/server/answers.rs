@@ -1,10 +1,13 @@
 //! From a request, whichever version of HTTP carries it, to its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{ALLOW, CONNECTION};
 use http::{HeaderValue, Method, StatusCode};
+use tokio::runtime::Handle;
 
+use super::lanes::begun_on;
 use crate::answer::{Answer, Request};
 use crate::exchange::Exchange;
 use crate::proxy::Proxy;
@@ -25,12 +28,17 @@ pub(super) fn takes_body(method: &Method, path: &str) -> bool {
     *method == Method::POST && path.ends_with("/-/warm")
 }
 
-/// The answer to a request, and what is told of the two.
-pub(super) async fn answer(proxy: &Proxy, request: &Request, fault: Option<Fault>) -> (Answer, Exchange) {
+/// The answer to a request, and what is told of the two. What it waits for is begun on `common`.
+pub(super) async fn answer(
+    common: &Handle,
+    proxy: &Proxy,
+    request: &Request,
+    fault: Option<Fault>,
+) -> (Answer, Exchange) {
     let mut exchange = Exchange::new(Arc::clone(proxy.observer()), request);
     let answer = match refusal(proxy, request, fault) {
         Some(refusal) => refusal,
-        None => proxy.answer(request).await,
+        None => begun_on(common, pin!(proxy.answer(request))).await,
     };
     exchange.answered(&answer);
     (answer, exchange)

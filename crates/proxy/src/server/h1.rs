@@ -62,7 +62,7 @@ where
                 headers: parts.headers,
                 body,
             };
-            let (answer, exchange) = answer(&proxy, &request, fault).await;
+            let (answer, exchange) = answer(&link.shared.common, &proxy, &request, fault).await;
             Ok::<_, Infallible>(respond(answer, exchange, &request.method, &link, busy))
         }
     });

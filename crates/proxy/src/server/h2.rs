@@ -159,7 +159,7 @@ async fn one(
     // A client that goes away is not answered; what is being fetched for it stays.
     let (answer, exchange) = tokio::select! {
         biased;
-        answer = answer(&proxy, &request, fault) => answer,
+        answer = answer(&link.shared.common, &proxy, &request, fault) => answer,
         _ = poll_fn(|context| respond.poll_reset(context)) => return,
     };
     let _ = send(answer, exchange, &request.method, respond, &link, limits.stall).await;

@@ -2,14 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::net::sockopt::set_socket_reuseport;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::config::Listen;
 
@@ -22,10 +22,10 @@ pub(super) enum Listener {
     Unix(UnixListener, SocketFile),
 }
 
-/// A connection of one.
+/// A connection of one: it does not block, and is of no runtime yet.
 pub(super) enum Accepted {
-    Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
+    Tcp(StdTcpStream, SocketAddr),
+    Unix(StdUnixStream),
 }
 
 impl Listener {
@@ -43,9 +43,9 @@ impl Listener {
             Listener::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 let _ = socket.set_nodelay(true);
-                Ok(Accepted::Tcp(socket, address))
+                Ok(Accepted::Tcp(socket.into_std()?, address))
             }
-            Listener::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0)),
+            Listener::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Listener {
                     let (socket, address) = listener.accept()?;
                     socket.set_nonblocking(true)?;
                     let _ = socket.set_nodelay(true);
-                    Ok(Accepted::Tcp(TcpStream::from_std(socket)?, address))
+                    Ok(Accepted::Tcp(socket, address))
                 })
             }
             Listener::Unix(listener, _) => {
@@ -69,7 +69,7 @@ impl Listener {
                 Box::new(move || {
                     let (socket, _) = listener.accept()?;
                     socket.set_nonblocking(true)?;
-                    Ok(Accepted::Unix(UnixStream::from_std(socket)?))
+                    Ok(Accepted::Unix(socket))
                 })
             }
         };

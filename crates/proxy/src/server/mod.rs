@@ -1,20 +1,21 @@
 //! Who listens, and which version of HTTP is spoken.
 //!
 //! ```text
-//!  Listener ── accepted ──► TlsServer ── ALPN ──────────► Counted ──► h2 ──┐
+//!  Listener ─── a lane ───► TlsServer ── ALPN ──────────► Counted ──► h2 ──┐
 //!   (TCP, Unix)    │   Patient: what is written is taken                   ├─► answer ──► Reader
 //!                  └─ plain ── first bytes ── Rewind ──► Heads ────► h1 ──┘
 //! ```
 //!
 //! | what a client may do | who sees to it |
 //! |---|---|
-//! | open connections | `Shared::accept`: one too many is told so (`refuse`) |
+//! | open connections | `connected`: one too many is told so (`refuse`) |
 //! | take its time with the TLS handshake, a head, between requests | `before`, `Heads` (HTTP/1.1), `Counted` and a timer (HTTP/2) |
 //! | take nothing of an answer | `Patient`; of one stream: `h2` |
 //! | send large heads, floods of frames | hyper and h2, as set here; `Counted` |
 //! | read large files, and many | `Load`: what is read ahead for each |
 
 mod answers;
+mod connected;
 mod current;
 mod date;
 mod doors;
@@ -23,6 +24,7 @@ mod h1;
 mod h2;
 mod heads;
 mod held;
+mod lanes;
 mod listen;
 mod load;
 mod patient;
@@ -33,30 +35,22 @@ mod tls;
 mod trailers;
 mod turns;
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use bytes::BytesMut;
-use goferry_net::tcp_info::TcpWatch;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use self::answers::{Fault, answer, takes_body};
-use self::current::{Current, Follower};
-use self::doors::{Bound, Doors, Opened};
-use self::listen::Accepted;
+use self::current::Current;
+use self::doors::{Bound, Doors};
+use self::lanes::Lanes;
 use self::load::Load;
-use self::patient::Patient;
-use self::rewind::Rewind;
 use self::tls::TlsServer;
 pub use self::tls::check as check_tls;
 use self::turns::Turns;
@@ -68,10 +62,6 @@ use crate::proxy::Proxy;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bodies of `POST /-/warm` that are read at once.
 const BODIES: usize = 8;
-/// Clients that are told at once that there are too many; more are not even told.
-const REFUSALS: usize = 64;
-/// What a client that has connected and asked for nothing yet has when the server stops.
-const GRACE: Duration = Duration::from_millis(500);
 
 /// Told when the server is to stop.
 #[derive(Clone, Debug)]
@@ -97,6 +87,8 @@ impl Stop {
 pub struct Server {
     shared: Arc<Shared>,
     doors: Doors,
+    /// Until it runs.
+    lanes: Mutex<Option<Lanes>>,
 }
 
 /// What a server may change to, all that could fail done: see [`Server::prepare`]. Dropped it changes nothing.
@@ -116,6 +108,8 @@ pub struct Changed {
 
 /// What all connections share.
 struct Shared {
+    /// What answers wait for belongs to this runtime; connections are on lanes.
+    common: Handle,
     current: Arc<Current>,
     tls: Mutex<Option<Arc<TlsServer>>>,
     load: Arc<Load>,
@@ -140,6 +134,7 @@ impl Server {
     pub fn bind(proxy: Arc<Proxy>) -> io::Result<Server> {
         raise_descriptors();
         let shared = Shared {
+            common: Handle::current(),
             current: Current::new(Arc::clone(&proxy)),
             tls: Mutex::default(),
             load: Arc::default(),
@@ -148,7 +143,7 @@ impl Server {
             bodies: Semaphore::new(BODIES),
             connections: AtomicU64::new(0),
         };
-        let server = Server { shared: Arc::new(shared), doors: Doors::new() };
+        let server = Server { shared: Arc::new(shared), doors: Doors::new(), lanes: Mutex::new(Some(Lanes::start()?)) };
         let prepared = server.prepare(proxy.config())?;
         server.apply(prepared, proxy);
         Ok(server)
@@ -212,13 +207,15 @@ impl Server {
     /// the settings' time.
     pub async fn run(self: Arc<Self>, mut stop: Stop) {
         let Some(mut opened) = self.doors.to_accept() else { return };
+        let Some(lanes) = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let lanes = Arc::new(lanes);
         let mut running = JoinSet::new();
         {
             let mut asked = std::pin::pin!(stop.asked());
             loop {
                 tokio::select! {
                     Some(door) = opened.recv() => {
-                        running.spawn(Arc::clone(&self.shared).accept(door));
+                        running.spawn(Arc::clone(&self.shared).accept(door, Arc::clone(&lanes)));
                     }
                     Some(_) = running.join_next() => {}
                     () = asked.as_mut() => break,
@@ -228,188 +225,15 @@ impl Server {
         self.doors.stop();
         drop(opened);
         while running.join_next().await.is_some() {}
+        if let Some(lanes) = Arc::into_inner(lanes) {
+            lanes.end().await;
+        }
     }
 }
 
 impl Shared {
     fn tls(&self) -> Option<Arc<TlsServer>> {
         self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Serves who connects, until told to stop; then those who are connected may end within the settings' time.
-    async fn accept(self: Arc<Self>, (listener, mut stop): Opened) {
-        let mut running = JoinSet::new();
-        let mut current = Follower::new(Arc::clone(&self.current));
-        let stopped = stop.clone();
-        let mut begin = |accepted: Accepted, running: &mut JoinSet<()>| {
-            let limit = current.proxy().config().limits.connections;
-            let (turn, refused) = match self.served.take(limit) {
-                Some(turn) => (turn, false),
-                None => match self.refused.take(REFUSALS) {
-                    Some(turn) => (turn, true),
-                    None => return,
-                },
-            };
-            let (this, stop) = (Arc::clone(&self), stopped.clone());
-            running.spawn(async move {
-                let _turn = turn;
-                this.connected(accepted, refused, stop).await;
-            });
-        };
-        {
-            let mut asked = std::pin::pin!(stop.asked());
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok(accepted) => begin(accepted, &mut running),
-                        Err(error) => {
-                            // Out of file descriptors: the next one may go better.
-                            tracing::warn!(%error, "a connection could not be accepted");
-                            sleep(Duration::from_millis(50)).await;
-                        }
-                    },
-                    Some(_) = running.join_next() => {}
-                    () = asked.as_mut() => break,
-                }
-            }
-        }
-        listener.waiting().into_iter().for_each(|accepted| begin(accepted, &mut running));
-        let place = listener.place();
-        drop(listener);
-        let drain = self.current.get().config().drain;
-        if timeout(drain, async { while running.join_next().await.is_some() {} }).await.is_err() {
-            let (connections, seconds) = (running.len(), drain.as_secs());
-            tracing::warn!(connections, seconds, "connections to {place} not ended in time; they are cut off");
-            running.shutdown().await;
-        }
-    }
-
-    /// Serves a connection, or refuses it, until it ends.
-    async fn connected(self: Arc<Self>, accepted: Accepted, refused: bool, stop: Stop) {
-        self.load.connections.fetch_add(1, Ordering::Relaxed);
-        let _open = Open(Arc::clone(&self.load));
-        let proxy = self.current.get();
-        let limits = &proxy.config().limits;
-        let (header_time, stall) = (limits.header_time, limits.stall);
-        drop(proxy);
-        match accepted {
-            Accepted::Tcp(socket, address) => {
-                let tls = self.tls();
-                let who = Who { address: address.ip().to_string(), tls: tls.is_some(), tcp: TcpWatch::new(&socket) };
-                let Some(tls) = tls else {
-                    let socket = Patient::new(socket, stall, end_tcp);
-                    return self.plain(socket, who, header_time, refused, stop).await;
-                };
-                let handshake = async {
-                    let plain = tls::is_plain(&socket).await;
-                    let socket = Patient::new(socket, stall, end_tcp);
-                    if plain? {
-                        refuse::say(socket, tls::NOT_TLS.as_bytes()).await;
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, "HTTP without TLS"));
-                    }
-                    tls.accept(socket, self.load.tls_buffer()).await
-                };
-                match before(&stop, header_time, handshake).await {
-                    Some(Ok(stream)) => {
-                        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        match refused {
-                            true => refuse::refuse(stream, http2).await,
-                            false => self.speak(stream, who, http2, stop).await,
-                        }
-                    }
-                    Some(Err(error)) => tracing::debug!(%error, peer = who.address, "the TLS handshake failed"),
-                    None => tracing::debug!(peer = who.address, "the TLS handshake took too long"),
-                }
-            }
-            Accepted::Unix(socket) => {
-                let who = Who { address: "unix".to_owned(), tls: false, tcp: None };
-                let socket = Patient::new(socket, stall, end_unix);
-                self.plain(socket, who, header_time, refused, stop).await;
-            }
-        }
-    }
-
-    /// Serves a connection without TLS: HTTP/1.1, or HTTP/2 with prior knowledge.
-    async fn plain<I>(self: Arc<Self>, mut io: I, who: Who, header_time: Duration, refused: bool, stop: Stop)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        // One read brings the whole head, as a rule.
-        let mut first = BytesMut::with_capacity(1024);
-        let sniffed = before(&stop, header_time, async {
-            while first.len() < PREFACE.len() && PREFACE.starts_with(&first) {
-                if io.read_buf(&mut first).await? == 0 {
-                    break;
-                }
-            }
-            Ok::<_, io::Error>(())
-        });
-        if !matches!(sniffed.await, Some(Ok(()))) || first.is_empty() {
-            return;
-        }
-        let http2 = first.starts_with(PREFACE);
-        match refused {
-            true => refuse::refuse(io, http2).await,
-            false => self.speak(Rewind::new(first.freeze(), io), who, http2, stop).await,
-        }
-    }
-
-    async fn speak<I>(self: Arc<Self>, io: I, who: Who, http2: bool, stop: Stop)
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let connection = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
-        let protocol = if http2 { "HTTP/2" } else { "HTTP/1.1" };
-        let Who { address, tls, tcp } = who;
-        let peer = Arc::new(Peer { connection, address, protocol, tls, tcp });
-        let proxy = self.current.get();
-        let limits = proxy.config().limits;
-        let observer = Arc::clone(proxy.observer());
-        drop(proxy);
-        observer.opened(&peer);
-        let link = Arc::new(Link { shared: self, peer: Arc::clone(&peer) });
-        if http2 {
-            if let Err(error) = h2::serve(link, limits, io, stop).await {
-                tracing::debug!(%error, peer = peer.address, "a connection of HTTP/2 ended");
-            }
-        } else if let Err(error) = h1::serve(link, limits, io, stop).await {
-            tracing::debug!(%error, peer = peer.address, "a connection of HTTP/1.1 ended");
-        }
-        observer.closed(&peer);
-    }
-}
-
-/// Who has connected.
-struct Who {
-    address: String,
-    tls: bool,
-    tcp: Option<TcpWatch>,
-}
-
-/// A connection that is counted.
-struct Open(Arc<Load>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Others may hold the socket for its counters: it is over for the client all the same.
-fn end_tcp(socket: &TcpStream) {
-    let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
-}
-
-fn end_unix(_socket: &UnixStream) {}
-
-/// What comes before the first request: `None` where it takes longer than `limit`, or the server stops meanwhile.
-async fn before<T>(stop: &Stop, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let mut stop = stop.clone();
-    tokio::select! {
-        biased;
-        done = work => Some(done),
-        () = sleep(limit) => None,
-        () = async { stop.asked().await; sleep(GRACE).await } => None,
     }
 }
 

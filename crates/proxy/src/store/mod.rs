@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use equivalent::Equivalent;
 use goferry_fetch::fetcher::Judge;
 use goferry_fetch::{FailKind, FetchError, ModCache, Unpacker};
 use goferry_module::{DirHash, FileKind, ModuleVersion};
@@ -62,6 +63,16 @@ const CHECKED: usize = 200_000;
 
 /// A file of the store.
 type Key = (ModuleVersion, FileKind);
+
+/// The same, to look with.
+#[derive(Hash)]
+struct KeyRef<'a>(&'a ModuleVersion, FileKind);
+
+impl Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self.0 == key.0 && self.1 == key.1
+    }
+}
 
 /// The files of modules, checked.
 pub struct Store {
@@ -209,17 +220,17 @@ impl Store {
     ) -> Result<Option<Entity>, FetchError> {
         match kind {
             FileKind::Info | FileKind::Mod => {
-                let key = (module.clone(), kind);
-                if let Some(entity) = self.memory.get(&key) {
+                if let Some(entity) = self.memory.get(&KeyRef(module, kind)) {
                     return Ok(Some(entity));
                 }
+                // In a box: what is seldom done must not make the answer to every request larger.
                 let bytes = match kind {
-                    FileKind::Info => self.info(module).await?,
-                    _ => self.go_mod(module, judge).await?,
+                    FileKind::Info => Box::pin(self.info(module)).await?,
+                    _ => Box::pin(self.go_mod(module, judge)).await?,
                 };
-                Ok(bytes.map(|bytes| self.remember(key, bytes.into())))
+                Ok(bytes.map(|bytes| self.remember((module.clone(), kind), bytes.into())))
             }
-            FileKind::Zip => self.zip(module, judge).await,
+            FileKind::Zip => Box::pin(self.zip(module, judge)).await,
         }
     }
 
