@@ -16,6 +16,9 @@
 //! | [`download`] | a downloading program through a scenario |
 //! | [`serve`] | a module proxy under test, and the real go command behind it through a scenario |
 //! | [`left`] | the module cache that a client leaves, held against what the universe has |
+//! | [`plain`] | a small HTTP/1.1 server whose answers are a function, and a client that asks one thing |
+//! | [`made`] | modules made up by hand, one at a time |
+//! | [`git`], [`folder`], [`wait`] | git repositories, what is in a folder, waiting for others |
 //!
 //! Nothing here uses `goferry-net`: a shared bug must not hide.
 
@@ -24,13 +27,18 @@ pub mod dns;
 pub mod doctor;
 pub mod download;
 pub mod faults;
+pub mod folder;
 pub mod forward;
+pub mod git;
 pub mod go_client;
 pub mod left;
 pub mod link;
+pub mod made;
+pub mod plain;
 pub mod scenario;
 pub mod serve;
 pub mod server;
 pub mod servers;
 pub mod sumdb;
 pub mod universe;
+pub mod wait;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+pub use self::archive::noise;
 pub use self::project::ProjectSpec;
 
 use self::archive::{Random, go_mod_hash, module_zip};

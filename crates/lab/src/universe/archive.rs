@@ -42,6 +42,12 @@ impl Random {
     }
 }
 
+/// Bytes that do not compress; the same seed gives the same ones.
+#[must_use]
+pub fn noise(size: usize, seed: u64) -> Vec<u8> {
+    Random::new(seed).bytes(size)
+}
+
 /// A module zip of about `size` bytes (never fewer than its parts need), and its hash.
 pub(super) fn module_zip(path: &str, version: &str, go_mod: &str, size: usize, seed: u64) -> (Vec<u8>, String) {
     let package = path.rsplit('/').next().unwrap_or("m");
