@@ -1,14 +1,14 @@
 //! The module cache against the real go command: the same files, and both at work on one cache.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::process::Stdio;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use goferry_fetch::cache::Zip;
 use goferry_fetch::{ModCache, Unpacker};
+use goferry_lab::folder::make_writable;
+use goferry_lab::plain::{PlainServer, Response};
 use goferry_module::FileKind;
 
 use crate::universe::{Universe, assert_same, in_pieces, module};
@@ -92,36 +92,22 @@ fn we_wait_for_a_go_command_that_is_downloading_and_use_its_zip() {
     let universe = Universe::new();
     let root = universe.dir.path().join("shared");
     let module = universe.modules[0].clone();
-    let (asked, release) = (mpsc::channel(), mpsc::channel::<()>());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let ((asked, was_asked), (go_on, release)) = (mpsc::channel(), mpsc::channel::<()>());
+    let release = Mutex::new(release);
     let files = universe.proxy();
     // A proxy that sends nothing of a zip before it is told to.
-    std::thread::spawn(move || {
-        while let Ok((mut stream, _)) = listener.accept() {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                if stream.read(&mut byte).unwrap_or(0) == 0 {
-                    break;
-                }
-                head.extend(byte);
-            }
-            let head = String::from_utf8(head).unwrap();
-            let Some(path) = head.split(' ').nth(1) else { return };
-            if path.ends_with(".zip") {
-                asked.0.send(()).unwrap();
-                release.1.recv().unwrap();
-            }
-            let body = fs::read(files.join(path.trim_start_matches('/'))).unwrap_or_default();
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).unwrap();
+    let server = PlainServer::start(move |request| {
+        if request.path.ends_with(".zip") {
+            asked.send(()).unwrap();
+            release.lock().unwrap().recv().unwrap();
         }
+        Response::from_folder(&files, request).unwrap_or_else(|| Response::refused(404, "no such file\n"))
     });
+    let server = server.unwrap();
     let mut go = universe.go(&root);
-    go.env("GOPROXY", format!("http://{address}")).args(["mod", "download", &module.to_string()]);
+    go.env("GOPROXY", server.url()).args(["mod", "download", &module.to_string()]);
     let mut go = go.spawn().unwrap();
-    asked.1.recv_timeout(Duration::from_secs(30)).unwrap();
+    was_asked.recv_timeout(Duration::from_secs(30)).unwrap();
     let hasty = ModCache::open(&root, false).waiting(Duration::from_millis(50), |_| {});
     let error = hasty.lock(&module).unwrap_err();
     assert!(error.detail.contains("v1.0.0.lock is locked by another process"), "{error}");
@@ -134,7 +120,7 @@ fn we_wait_for_a_go_command_that_is_downloading_and_use_its_zip() {
     let installed = std::thread::scope(|scope| {
         let ours = scope.spawn(|| patient.install(&module, Zip::of_bytes(zip.into()), |_| Ok(()), true, &unpacker));
         assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().contains("held by another go command"));
-        release.0.send(()).unwrap();
+        go_on.send(()).unwrap();
         ours.join().unwrap().unwrap()
     });
     assert!(go.wait().unwrap().success());
@@ -180,7 +166,7 @@ fn what_go_left_half_done_is_done_anew() {
     universe.fill(&cache, &Unpacker::default()).unwrap();
     let unpacker = Unpacker::default();
     for (step, module) in universe.modules.iter().enumerate() {
-        crate::universe::make_writable(&cache.dir(module));
+        make_writable(&cache.dir(module));
         match step % 4 {
             // Killed while it wrote the folder.
             0 => {

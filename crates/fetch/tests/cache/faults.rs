@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use goferry_fetch::cache::Zip;
 use goferry_fetch::{FailKind, FetchError, ModCache, Unpacker};
+use goferry_lab::folder::{make_writable, snapshot};
 use goferry_module::FileKind;
 use goferry_module::zip::create_module_zip;
 
@@ -80,7 +81,7 @@ fn a_damaged_zip_leaves_nothing_and_names_the_file() {
         match &result {
             Ok(_) => {
                 assert!(cache.state(&small).extracted);
-                crate::universe::make_writable(&root);
+                make_writable(&root);
                 fs::remove_dir_all(&root).unwrap();
             }
             Err(_) => assert_eq!(visible(&root), Vec::<String>::new()),
@@ -193,7 +194,7 @@ fn after_kills_at_random_moments_the_cache_is_whole() {
     assert_same(&go, &root);
     for round in 0..40_u32 {
         if round % 4 == 0 {
-            crate::universe::make_writable(&root);
+            make_writable(&root);
             fs::remove_dir_all(&root).unwrap();
         }
         let mut child = child(&universe, &root).stdout(Stdio::null()).spawn().unwrap();
@@ -245,7 +246,7 @@ fn on_a_file_system(universe: &Universe, setup: &str) -> Output {
 fn a_full_disk_is_said_and_nothing_is_half_visible() {
     let universe = Universe::new();
     let go = universe.go_cache();
-    let complete = crate::universe::snapshot(&go);
+    let complete = snapshot(&go);
     for kilobytes in [16, 200, 900, 4000, 9000] {
         let output = on_a_file_system(&universe, &format!("mount -t tmpfs -o size={kilobytes}k tmpfs \"$ROOT\""));
         fs::remove_dir(universe.dir.path().join("mounted")).unwrap();

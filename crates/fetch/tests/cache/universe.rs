@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use goferry_fetch::cache::{Origin, Zip};
 use goferry_fetch::{FetchError, ModCache, Unpacker};
+use goferry_lab::folder::{differences, make_writable, snapshot};
 use goferry_module::zip::create_module_zip;
 use goferry_module::{DirHash, FileKind, ModulePath, ModuleVersion, Version};
 use tempfile::TempDir;
@@ -230,25 +230,6 @@ pub(crate) fn in_pieces(cache: &ModCache, module: &ModuleVersion, zip: &[u8]) ->
     parts.join(total)
 }
 
-/// A folder: for each name below it the mode, and the content of files.
-pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, (u32, Option<Vec<u8>>)> {
-    let mut all = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            let meta = fs::symlink_metadata(&path).unwrap();
-            let content = meta.is_file().then(|| fs::read(&path).unwrap());
-            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            all.insert(name, (meta.mode(), content));
-            if meta.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    all
-}
-
 /// Two caches are the same, file by file: names, modes, contents.
 #[track_caller]
 pub(crate) fn assert_same(go: &Path, ours: &Path) {
@@ -258,16 +239,8 @@ pub(crate) fn assert_same(go: &Path, ours: &Path) {
         let text = String::from_utf8(content.take().unwrap_or_default()).unwrap();
         *content = Some(text.replace(r#""Ref":"refs/x","Hash":"abc""#, r#""Hash":"abc","Ref":"refs/x""#).into_bytes());
     }
-    let names = |a: &BTreeMap<String, _>, b: &BTreeMap<String, _>| -> Vec<String> {
-        a.keys().filter(|name| !b.contains_key(*name)).cloned().collect()
-    };
-    assert_eq!(names(&go, &ours), Vec::<String>::new(), "only in the cache of the go command");
-    assert_eq!(names(&ours, &go), Vec::<String>::new(), "only in our cache");
-    for (name, (mode, content)) in &go {
-        let (our_mode, our_content) = &ours[name];
-        assert_eq!(format!("{mode:o}"), format!("{our_mode:o}"), "mode of {name}");
-        assert!(content == our_content, "content of {name}: {:?}", our_content.as_deref().map(String::from_utf8_lossy));
-    }
+    let differences = differences(&go, &ours);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 /// What anyone could take for a module: all but locks and folders of the cache's own.
@@ -278,15 +251,6 @@ pub(crate) fn visible(root: &Path) -> Vec<String> {
     all.filter(|(name, (_, content))| !is_own(name) && (content.is_some() || name.contains('@')))
         .map(|(name, _)| name)
         .collect()
-}
-
-/// Lets a test remove its read-only folders.
-pub(crate) fn make_writable(root: &Path) {
-    for (name, (mode, content)) in snapshot(root) {
-        if content.is_none() {
-            let _ = fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode | 0o700));
-        }
-    }
 }
 
 impl Drop for Universe {

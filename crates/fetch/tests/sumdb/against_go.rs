@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use goferry_lab::plain::PlainServer;
+
 use crate::log::NAME;
-use crate::site::{Server, Site};
+use crate::site::Site;
 use crate::web::FakeWeb;
 use crate::{Machine, look_up_all, module};
 
@@ -17,7 +19,13 @@ struct Run {
 }
 
 /// `go mod download` of modules, with nothing in the cache but what the machine has of the database.
-fn go(machine: &Machine, server: &Server, site: &Site, gosumdb: &str, numbers: impl Iterator<Item = usize>) -> Run {
+fn go(
+    machine: &Machine,
+    server: &PlainServer,
+    site: &Site,
+    gosumdb: &str,
+    numbers: impl Iterator<Item = usize>,
+) -> Run {
     let dir = machine.dir.path();
     let modules = numbers.map(|number| module(number).to_string());
     site.take_requests();
@@ -30,7 +38,7 @@ fn go(machine: &Machine, server: &Server, site: &Site, gosumdb: &str, numbers: i
         .env("HOME", dir)
         .env("GOMODCACHE", dir.join("mod"))
         .env("GOPATH", dir.join("gopath"))
-        .env("GOPROXY", format!("http://{}/proxy", server.address))
+        .env("GOPROXY", format!("{}/proxy", server.url()))
         .envs([("GOENV", "off"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOWORK", "off")])
         .env("GOSUMDB", gosumdb)
         .output()
@@ -54,20 +62,20 @@ fn copy(machine: &Machine) -> Machine {
     copy
 }
 
-fn large_site() -> (Arc<Site>, Server) {
+fn large_site() -> (Arc<Site>, PlainServer) {
     let site = Site::with(20);
     site.fill(70_000);
     site.add(20..30);
-    let server = Server::start(site.clone());
+    let server = site.serve();
     (site, server)
 }
 
 #[tokio::test]
 async fn the_go_command_asks_for_nothing_that_we_have_looked_up() {
     let (site, server) = large_site();
-    for url in [Some(format!("http://{}/db", server.address)), None] {
+    for url in [Some(format!("{}/db", server.url())), None] {
         let machine = Machine::new();
-        let proxy = format!("http://{}/proxy", server.address);
+        let proxy = format!("{}/proxy", server.url());
         let client = machine.client_of(&FakeWeb::new(site.clone()), site.database(url.as_deref()), &proxy);
         assert!(look_up_all(&client, 0..30).await.iter().all(Result::is_ok));
         let before = machine.files();
@@ -82,13 +90,13 @@ async fn the_go_command_asks_for_nothing_that_we_have_looked_up() {
 async fn we_ask_for_nothing_that_the_go_command_has_looked_up() {
     let (site, server) = large_site();
     let proxied = [format!("/proxy/sumdb/{NAME}/supported")];
-    for url in [Some(format!("http://{}/db", server.address)), None] {
+    for url in [Some(format!("{}/db", server.url())), None] {
         let machine = Machine::new();
         let run = go(&machine, &server, &site, &site.gosumdb(url.as_deref()), 0..30);
         assert!(run.ok, "{}", run.output);
         assert_eq!(run.database.iter().filter(|path| proxied.contains(path)).count(), usize::from(url.is_none()));
         let before = machine.files();
-        let proxy = format!("http://{}/proxy", server.address);
+        let proxy = format!("{}/proxy", server.url());
         let client = machine.client_of(&FakeWeb::new(site.clone()), site.database(url.as_deref()), &proxy);
         assert!(look_up_all(&client, 0..30).await.iter().all(Result::is_ok));
         assert_eq!(site.take_requests(), [""; 0]);
@@ -100,8 +108,8 @@ async fn we_ask_for_nothing_that_the_go_command_has_looked_up() {
 #[tokio::test]
 async fn both_keep_the_same_files_while_the_log_grows() {
     let site = Site::with(4);
-    let server = Server::start(site.clone());
-    let url = format!("http://{}/db", server.address);
+    let server = site.serve();
+    let url = format!("{}/db", server.url());
     let (mut theirs, mut ours) = (Machine::new(), Machine::new());
     let steps: [(&str, u64, &[usize]); 9] = [
         ("a small log", 4, &[0]),
@@ -147,8 +155,8 @@ async fn both_keep_the_same_files_while_the_log_grows() {
 #[tokio::test]
 async fn both_refuse_the_same() {
     let site = Site::with(300);
-    let server = Server::start(site.clone());
-    let url = format!("http://{}/db", server.address);
+    let server = site.serve();
+    let url = format!("{}/db", server.url());
     let machine = Machine::new();
     machine.client(&FakeWeb::new(site.clone())).lookup(&module(0)).await.unwrap();
     let (tile, lookup) = ("tile/8/0/000", "lookup/example.com/!mod0@v1.0.0");
@@ -188,8 +196,8 @@ async fn both_refuse_the_same() {
 #[tokio::test]
 async fn both_show_the_same_two_histories() {
     let site = Site::with(300);
-    let server = Server::start(site.clone());
-    let url = format!("http://{}/db", server.address);
+    let server = site.serve();
+    let url = format!("{}/db", server.url());
     let machine = Machine::new();
     machine.client(&FakeWeb::new(site.clone())).lookup(&module(0)).await.unwrap();
     let forked = Site::with(299);

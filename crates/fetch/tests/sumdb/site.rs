@@ -2,12 +2,10 @@
 //! which the first also answers for the database.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Cursor, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
+use goferry_lab::plain::{PlainServer, Response};
 use goferry_module::zip::create_module_zip;
 use goferry_module::{DirHash, EscapedPath, ModuleVersion, escape};
 
@@ -90,6 +88,16 @@ impl Site {
         self.lock().instead.insert(path.to_owned(), (status, body.into()));
     }
 
+    /// A server on a loopback port that answers so, until it is dropped.
+    pub(crate) fn serve(self: &Arc<Self>) -> PlainServer {
+        let site = Arc::clone(self);
+        PlainServer::start(move |request| {
+            let (status, body) = site.answer(&request.path);
+            Response::new(status, body)
+        })
+        .unwrap()
+    }
+
     /// What was asked for since the last call.
     pub(crate) fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().requests)
@@ -169,56 +177,4 @@ fn module_file(path: &str) -> Option<Vec<u8>> {
         "v1.0.0.zip" => Some(zip(&module)),
         _ => None,
     }
-}
-
-/// A site on a loopback port, until it is dropped.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    stop: Arc<AtomicBool>,
-}
-
-impl Server {
-    pub(crate) fn start(site: Arc<Site>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                if stopped.load(Ordering::SeqCst) {
-                    return;
-                }
-                let site = site.clone();
-                // A client that goes away is no failure of the test.
-                thread::spawn(move || stream.and_then(|stream| serve(stream, &site)));
-            }
-        });
-        Self { address, stop }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn serve(stream: TcpStream, site: &Site) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let mut stream = stream;
-    while let Some(request) = lines.next() {
-        let request = request?;
-        for header in lines.by_ref() {
-            if header?.is_empty() {
-                break;
-            }
-        }
-        // The go command escapes more than it has to.
-        let path = request.split(' ').nth(1).unwrap_or_default().replace("%21", "!");
-        let (status, body) = site.answer(&path);
-        let head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(&[head.as_bytes(), &body].concat())?;
-    }
-    Ok(())
 }

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use goferry_fetch::sums::{Hashed, Keep, SumFiles, Sums};
+use goferry_lab::folder::texts;
 use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
 
 use cases::{CASES, Case, ONLY_A};
-use world::{TOOLCHAINS, World, names, off, tree};
+use world::{TOOLCHAINS, World, names, off};
 
 #[test]
 fn the_files_are_what_the_go_command_leaves() {
@@ -37,7 +38,7 @@ fn the_files_are_what_the_go_command_leaves() {
                 }
                 None => assert_eq!((run.mods, run.zips), (names(case.mods), names(case.zips)), "{name}"),
             }
-            let (theirs, ours) = (tree(theirs.path()), tree(ours.path()));
+            let (theirs, ours) = (texts(theirs.path()), texts(ours.path()));
             let rewritten = theirs.get("go.mod") != ours.get("go.mod");
             assert_eq!(rewritten, case.rewrites_go_mod, "{name}: {:?}", theirs.get("go.mod"));
             let sums = |tree: &BTreeMap<String, String>| {
@@ -71,7 +72,7 @@ fn a_failed_download() {
             if json {
                 assert_eq!(world.drive(&case, ours.path()), None);
             }
-            assert_eq!(tree(ours.path()), tree(theirs.path()), "{toolchain} {json}");
+            assert_eq!(texts(ours.path()), texts(theirs.path()), "{toolchain} {json}");
         }
     }
 }

@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use goferry_fetch::sums::{DatabaseUse, Exempt, Hashed, Keep, SumFiles, Sums, Verdict};
 use goferry_lab::go_client::GoVersion;
-use goferry_module::zip::create_module_zip;
-use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
+use goferry_lab::made::{self, Made};
+use goferry_module::{DirHash, FileKind, ModuleVersion};
 
 use crate::cases::Case;
 
@@ -35,27 +35,7 @@ pub(crate) fn names(list: &[&str]) -> Vec<String> {
 }
 
 fn module(name: &str) -> ModuleVersion {
-    let (path, version) = name.split_once('@').unwrap();
-    let path = ModulePath::parse(&format!("example.com/{path}")).unwrap();
-    ModuleVersion::new(path, Version::parse(version).unwrap()).unwrap()
-}
-
-/// The content of every file, by its name from the directory.
-pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(at) = open.pop() {
-        for entry in fs::read_dir(at).unwrap().map(Result::unwrap) {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(dir).unwrap().display().to_string();
-                out.insert(name, fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    out
+    made::module(&format!("example.com/{name}"))
 }
 
 /// A module proxy in a directory.
@@ -73,27 +53,18 @@ pub(crate) struct Run {
 impl World {
     pub(crate) fn make() -> World {
         let dir = tempfile::tempdir().unwrap();
-        let mut hashes = BTreeMap::new();
+        let (mut hashes, proxy) = (BTreeMap::new(), dir.path().join("proxy"));
         for (name, requires) in UNIVERSE {
-            let m = module(name);
-            let (path, version) = name.split_once('@').unwrap();
-            let mut go_mod = format!("module example.com/{path}\n\ngo 1.20\n");
-            if let Some((path, version)) = requires.split_once('@') {
-                go_mod.push_str(&format!("\nrequire example.com/{path} {version}\n"));
+            let module = module(name);
+            let required = requires.contains('@').then(|| format!("example.com/{requires}"));
+            let go_mod = made::go_mod(&module, "1.20", required);
+            let made = Made::new(module, go_mod, &[("x.go", b"package x\n")]);
+            made.publish(&proxy).unwrap();
+            if *requires == "no zip" {
+                fs::remove_file(proxy.join(&made.module.proxy_path(FileKind::Zip)[1..])).unwrap();
             }
-            let zip = create_module_zip(&m, [("go.mod", go_mod.as_bytes()), ("x.go", b"package x\n")]).unwrap();
-            hashes.insert((*name).to_owned(), DirHash::of_zip(std::io::Cursor::new(&zip)).unwrap());
-            hashes.insert(format!("{name}/go.mod"), DirHash::of_go_mod(go_mod.as_bytes()));
-            let at = dir.path().join(format!("proxy/example.com/{path}/@v"));
-            fs::create_dir_all(&at).unwrap();
-            fs::write(at.join(format!("{version}.mod")), go_mod).unwrap();
-            if *requires != "no zip" {
-                fs::write(at.join(format!("{version}.zip")), zip).unwrap();
-            }
-            let info = format!(r#"{{"Version":"{version}","Time":"2024-01-01T00:00:00Z"}}"#);
-            fs::write(at.join(format!("{version}.info")), info).unwrap();
-            let list = fs::read_to_string(at.join("list")).unwrap_or_default();
-            fs::write(at.join("list"), format!("{list}{version}\n")).unwrap();
+            hashes.insert((*name).to_owned(), made.zip_hash);
+            hashes.insert(format!("{name}/go.mod"), made.go_mod_hash);
         }
         World { dir, hashes }
     }
