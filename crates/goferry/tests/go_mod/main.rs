@@ -6,7 +6,9 @@ mod world;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use world::{TOOLCHAINS, World, tree};
+use goferry_lab::folder::texts;
+
+use world::{TOOLCHAINS, World};
 
 /// Files of the project, and the arguments of each run; `""` stands for none.
 struct Case {
@@ -237,7 +239,7 @@ fn go_mod_and_go_sum_are_what_the_go_command_leaves() {
                 if go.status.success() != goferry.status.success() {
                     wrong.push(format!("{name}: one fails\n{said}"));
                 }
-                let (theirs, ours) = (tree(theirs.path()), tree(ours.path()));
+                let (theirs, ours) = (texts(theirs.path()), texts(ours.path()));
                 for file in theirs.keys().chain(ours.keys().filter(|file| !theirs.contains_key(*file))) {
                     let (theirs, ours) = (theirs.get(file), ours.get(file));
                     if theirs != ours {
@@ -278,7 +280,7 @@ fn a_dry_run_changes_nothing() {
     let dir = world.project(NO_GO_LINE);
     let ran = world.goferry(TOOLCHAINS[0], "", "--dry-run", dir.path());
     assert!(ran.status.success(), "{}", stderr(&ran));
-    assert_eq!(tree(dir.path())["go.mod"], NO_GO_LINE[0].1);
+    assert_eq!(texts(dir.path())["go.mod"], NO_GO_LINE[0].1);
 }
 
 #[test]
@@ -287,13 +289,13 @@ fn a_second_run_changes_nothing_and_asks_for_nothing() {
     for toolchain in TOOLCHAINS {
         let dir = world.project(NO_GO_LINE);
         assert!(world.goferry(toolchain, "", "all", dir.path()).status.success());
-        let before = (tree(dir.path()), fs::metadata(dir.path().join("go.mod")).unwrap().ino());
+        let before = (texts(dir.path()), fs::metadata(dir.path().join("go.mod")).unwrap().ino());
         let again = world.goferry(toolchain, "", "all", dir.path());
         assert!(again.status.success(), "{}", stderr(&again));
-        assert_eq!((tree(dir.path()), fs::metadata(dir.path().join("go.mod")).unwrap().ino()), before);
+        assert_eq!((texts(dir.path()), fs::metadata(dir.path().join("go.mod")).unwrap().ino()), before);
         let go = world.go(toolchain, "-mod=readonly", "all", dir.path());
         assert!(go.status.success(), "{}", stderr(&go));
-        assert_eq!(tree(dir.path()), before.0);
+        assert_eq!(texts(dir.path()), before.0);
     }
 }
 

@@ -1,13 +1,11 @@
 //! A module proxy in a directory, and both commands run on it in the same environment.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use goferry_lab::go_client::GoVersion;
-use goferry_module::zip::create_module_zip;
-use goferry_module::{ModulePath, ModuleVersion, Version};
+use goferry_lab::made::{self, Made};
 
 pub(crate) const TOOLCHAINS: [&str; 2] = ["go1.27.3", "go1.21.13"];
 
@@ -33,26 +31,20 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn make() -> World {
         let dir = tempfile::tempdir().unwrap();
+        let proxy = dir.path().join("proxy");
         for (name, version, rest) in UNIVERSE {
-            let path = ModulePath::parse(&format!("example.com/{name}")).unwrap();
-            let module = ModuleVersion::new(path, Version::parse(version).unwrap()).unwrap();
+            let module = made::module(&format!("example.com/{name}@{version}"));
             let go_mod = format!("module example.com/{name}\n{rest}");
-            let at = dir.path().join(format!("proxy/example.com/{name}/@v"));
-            fs::create_dir_all(&at).unwrap();
-            let info = format!(r#"{{"Version":"{version}","Time":"2024-01-01T00:00:00Z"}}"#);
-            if *name != "z" {
-                let zip =
-                    create_module_zip(&module, [("go.mod", go_mod.as_bytes()), ("x.go", b"package x\n")]).unwrap();
-                fs::write(at.join(format!("{version}.zip")), zip).unwrap();
+            let made = Made::new(module, go_mod, &[("x.go", b"package x\n")]);
+            made.publish(&proxy).unwrap();
+            let at = proxy.join(format!("example.com/{name}/@v"));
+            if *name == "z" {
+                fs::remove_file(at.join(format!("{version}.zip"))).unwrap();
             }
-            fs::write(at.join(format!("{version}.mod")), go_mod).unwrap();
-            fs::write(at.join(format!("{version}.info")), &info).unwrap();
             // The first version is where the branch is.
             if !at.join("main.info").exists() {
-                fs::write(at.join("main.info"), info).unwrap();
+                fs::write(at.join("main.info"), made.info).unwrap();
             }
-            let list = fs::read_to_string(at.join("list")).unwrap_or_default();
-            fs::write(at.join("list"), format!("{list}{version}\n")).unwrap();
         }
         World { dir }
     }
@@ -99,24 +91,6 @@ impl World {
             .output()
             .unwrap()
     }
-}
-
-/// The content of every file, by its name from the directory.
-pub(crate) fn tree(dir: &Path) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let mut open = vec![dir.to_owned()];
-    while let Some(at) = open.pop() {
-        for entry in fs::read_dir(at).unwrap().map(Result::unwrap) {
-            let path = entry.path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                let name = path.strip_prefix(dir).unwrap().display().to_string();
-                out.insert(name, fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    out
 }
 
 fn goroot(toolchain: &str) -> PathBuf {
