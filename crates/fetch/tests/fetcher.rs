@@ -61,10 +61,15 @@ fn module() -> ModuleVersion {
 
 /// Fetches from a folder into another one.
 fn fetcher(proxy: &Path, cache: &Path, judge: &Arc<Slow>) -> Fetcher {
+    from(&format!("file://{}", proxy.display()), cache, judge)
+}
+
+/// Fetches from the entries of a GOPROXY.
+fn from(list: &str, cache: &Path, judge: &Arc<Slow>) -> Fetcher {
     let settings = ProxySettings::from_inputs(&Inputs::empty("/", "/"));
     let client = Arc::new(Client::new(settings, Roots::new(Vec::new()), Arc::new(Anonymous), ClientConfig::default()));
     let cache = Arc::new(ModCache::of_downloads(cache));
-    let list = ProxyList::parse(&format!("file://{}", proxy.display())).unwrap();
+    let list = ProxyList::parse(list).unwrap();
     let direct = GoDirect::new(None, Vec::new(), 1, Duration::from_secs(1));
     Fetcher {
         sources: Arc::new(Sources::new(client, Arc::clone(&cache), list, String::new(), direct)),
@@ -100,4 +105,27 @@ async fn what_comes_waits_for_the_judge() {
     let (bytes, hash) = fetcher(proxy.path(), cache.path(), &judge).go_mod(&module(), 0).await.unwrap();
     assert_eq!(bytes, "module example.com/m\n");
     assert_eq!(hash, DirHash::of_go_mod(b"module example.com/m\n"));
+}
+
+#[tokio::test]
+async fn an_info_of_no_form_is_named_and_only_a_bar_leads_on() {
+    let (bad, good, cache) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let name = module().proxy_path(FileKind::Info);
+    for (proxy, content) in [(&bad, "<html>log in</html>"), (&good, r#"{"Version":"v1.0.0"}"#)] {
+        let file = proxy.path().join(name.trim_start_matches('/'));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
+    }
+    let judge = Arc::new(Slow { after: None, found_out: AtomicBool::new(false) });
+    let of = |separator: &str| {
+        let list = format!("file://{}{separator}file://{}", bad.path().display(), good.path().display());
+        from(&list, cache.path(), &judge)
+    };
+    let error = of(",").info(&module(), 0).await.unwrap_err();
+    let url = format!("GET file://{}{name}: ", bad.path().display());
+    let wrong = "expected value at line 1 column 1; it begins \"<html>log in</html>\"";
+    assert!(error.detail.starts_with(&url) && error.detail.ends_with(wrong), "{error}");
+    assert_eq!((error.kind, error.asked.is_some()), (FailKind::Invalid, true));
+    // As in the go command.
+    assert!(of("|").info(&module(), 0).await.is_ok());
 }

@@ -15,8 +15,8 @@ use goferry_net::Party;
 
 pub use direct::GoDirect;
 
-use crate::cache::ModCache;
-use crate::client::Client;
+use crate::cache::{ModCache, clean_info};
+use crate::client::{Client, shown};
 use crate::error::{FailKind, FetchError};
 use crate::list::{MAX_LIST, VersionList};
 use crate::query::Versions;
@@ -26,6 +26,8 @@ use crate::web::BoxFuture;
 pub const MAX_GO_MOD: usize = 16 << 20;
 /// The largest `.info`.
 pub const MAX_INFO: usize = goferry_module::info::MAX_INFO;
+/// What is quoted of what is not of its form, in characters.
+const MAX_QUOTE: usize = 60;
 
 /// A ranking of requests: what unlocks more goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,13 +167,16 @@ impl Sources {
     /// The bytes of a `.info`, as sent. Of two with different ranks the higher goes first.
     ///
     /// # Errors
-    /// See [`Sources::try_each`].
+    /// See [`Sources::try_each`]; [`FailKind::Invalid`] where it is not of its form, after which only `|` leads on, as in
+    /// the go command (modfetch/proxy.go, `Stat`).
     pub async fn info(&self, module: &ModuleVersion, rank: u64) -> Result<Bytes, FetchError> {
         self.try_each(module.path().as_str(), |place| async move {
             match place {
                 Place::Proxy(url) => {
-                    let rank = rank + Rank::Info as u64;
-                    self.client.get_ranked(url, &module.proxy_path(FileKind::Info), MAX_INFO, rank).await
+                    let (rest, rank) = (module.proxy_path(FileKind::Info), rank + Rank::Info as u64);
+                    let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
+                    clean_info(module, &info).map_err(|error| malformed(error, (url, &rest), &info))?;
+                    Ok(info)
                 }
                 Place::Direct(go) => go.info(module).await,
             }
@@ -206,16 +211,18 @@ impl Sources {
             let rank = Rank::Query as u64;
             match (place, what) {
                 (Place::Proxy(url), Changing::List) => {
-                    let list = self.client.get_ranked(url, &path.list_path(), MAX_LIST, rank).await?;
-                    VersionList::parse(&list).map(|_| list)
+                    let rest = path.list_path();
+                    let list = self.client.get_ranked(url, &rest, MAX_LIST, rank).await?;
+                    parse_list(&list, (url, &rest)).map(|_| list)
                 }
                 (Place::Direct(go), Changing::List) => {
                     let lines = go.list(path).await?.tagged().iter().map(|version| format!("{version}\n")).collect();
                     Ok(Bytes::from(String::into_bytes(lines)))
                 }
                 (Place::Proxy(url), Changing::Latest) => {
-                    let info = self.client.get_ranked(url, &path.latest_path(), MAX_INFO, rank).await?;
-                    parse_info(&info, path, "@latest").map(|_| info)
+                    let rest = path.latest_path();
+                    let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
+                    parse_info(&info, (url, &rest)).map(|_| info)
                 }
                 (Place::Proxy(url), Changing::Query(query)) => {
                     let escaped = goferry_module::escape::escape_version(query).map_err(|error| {
@@ -223,7 +230,7 @@ impl Sources {
                     })?;
                     let rest = format!("/{}/@v/{escaped}.info", path.escape());
                     let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
-                    parse_info(&info, path, query).map(|_| info)
+                    parse_info(&info, (url, &rest)).map(|_| info)
                 }
                 (Place::Direct(go), Changing::Latest | Changing::Query(_)) => {
                     let query = if let Changing::Query(query) = what { query } else { "latest" };
@@ -279,7 +286,8 @@ impl Versions for EntryVersions {
             match self.place()? {
                 Place::Proxy(url) => {
                     let rest = format!("/{}/@v/list", path.escape());
-                    VersionList::parse(&self.sources.client.get_ranked(url, &rest, MAX_LIST, Rank::Query as u64).await?)
+                    let list = self.sources.client.get_ranked(url, &rest, MAX_LIST, Rank::Query as u64).await?;
+                    parse_list(&list, (url, &rest))
                 }
                 Place::Direct(go) => go.list(path).await,
             }
@@ -291,11 +299,8 @@ impl Versions for EntryVersions {
             match self.place()? {
                 Place::Proxy(url) => {
                     let rest = format!("/{}/@latest", path.escape());
-                    parse_info(
-                        &self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?,
-                        path,
-                        "@latest",
-                    )
+                    let info = self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?;
+                    parse_info(&info, (url, &rest))
                 }
                 Place::Direct(go) => go.resolve(path, "latest").await,
             }
@@ -306,7 +311,7 @@ impl Versions for EntryVersions {
         Box::pin(async move {
             let module = Version::parse(rev).ok().and_then(|version| ModuleVersion::new(path.clone(), version).ok());
             if let Some(cached) = module.and_then(|module| self.sources.cache.read_info(&module)) {
-                return parse_info(&cached, path, rev);
+                return ModInfo::parse(&cached).map_err(|error| FetchError::invalid(format!("{path}@{rev}: {error}")));
             }
             match self.place()? {
                 Place::Proxy(url) => {
@@ -314,11 +319,8 @@ impl Versions for EntryVersions {
                         FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{rev}: {error}"))
                     })?;
                     let rest = format!("/{}/@v/{rev}.info", path.escape());
-                    parse_info(
-                        &self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?,
-                        path,
-                        &rev,
-                    )
+                    let info = self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?;
+                    parse_info(&info, (url, &rest))
                 }
                 Place::Direct(go) => go.resolve(path, rev).await,
             }
@@ -341,6 +343,21 @@ impl Versions for EntryVersions {
     }
 }
 
-fn parse_info(data: &[u8], path: &ModulePath, what: &str) -> Result<ModInfo, FetchError> {
-    ModInfo::parse(data).map_err(|error| FetchError::invalid(format!("{path}@{what}: {error}")))
+fn parse_info(info: &[u8], asked: (&ProxyUrl, &str)) -> Result<ModInfo, FetchError> {
+    ModInfo::parse(info).map_err(|error| malformed(FetchError::invalid(error.to_string()), asked, info))
+}
+
+fn parse_list(list: &[u8], asked: (&ProxyUrl, &str)) -> Result<VersionList, FetchError> {
+    VersionList::parse(list).map_err(|error| malformed(error, asked, list))
+}
+
+/// What a module proxy sent is not of its form: with the URL, credentials masked, and how it begins, as it may be the page
+/// of a login or of a firewall.
+fn malformed(error: FetchError, (base, rest): (&ProxyUrl, &str), sent: &[u8]) -> FetchError {
+    let text = String::from_utf8_lossy(&sent[..sent.len().min(4 * MAX_QUOTE)]);
+    let begins: String = text.chars().take(MAX_QUOTE).collect();
+    let more = if begins.len() < sent.len() { "…" } else { "" };
+    let begins = if sent.is_empty() { "it is empty".to_owned() } else { format!("it begins {begins:?}{more}") };
+    let detail = format!("GET {}: {}; {begins}", shown(base, rest), error.detail);
+    FetchError { detail, ..error }.asked_of(base)
 }
