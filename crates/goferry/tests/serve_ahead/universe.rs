@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use goferry_module::zip::create_module_zip;
-use goferry_module::{DirHash, FileKind, ModulePath, ModuleVersion, Version};
+use goferry_lab::made::{self, Made, with_origin};
 
 /// What a module requires: name and version.
 pub(crate) type Requires<'a> = &'a [(String, &'a str)];
@@ -26,25 +25,16 @@ pub(crate) fn path(name: &str) -> String {
 impl Universe {
     /// Publishes `name@version` with a package that imports those of `imports`.
     pub(crate) fn add(&mut self, name: &str, version: &str, go: &str, requires: Requires<'_>, imports: &[String]) {
-        let module = ModulePath::parse(&path(name)).unwrap();
-        let module = ModuleVersion::new(module, Version::parse(version).unwrap()).unwrap();
-        let mut go_mod = format!("module {}\n\ngo {go}\n", module.path());
-        for (other, version) in requires {
-            go_mod.push_str(&format!("\nrequire {} {version}\n", path(other)));
-        }
+        let module = made::module(&format!("{}@{version}", path(name)));
+        let requires = requires.iter().map(|(other, version)| format!("{}@{version}", path(other)));
+        let go_mod = made::go_mod(&module, go, requires);
         let imports: String = imports.iter().map(|other| format!("import _ {:?}\n", path(other))).collect();
         let source = format!("package {name}\n\n{imports}");
-        let files = [("go.mod", go_mod.as_bytes()), ("m.go", source.as_bytes()), ("noise.bin", &noise(version))];
-        let zip = create_module_zip(&module, files).unwrap();
-        let (path, hash) = (module.path(), DirHash::of_zip(std::io::Cursor::new(&zip)).unwrap());
-        let mod_hash = DirHash::of_go_mod(go_mod.as_bytes());
-        self.sums.push_str(&format!("{path} {version} {hash}\n{path} {version}/go.mod {mod_hash}\n"));
-        let origin = r#"{"VCS":"git","URL":"https://git.example.com/x","Hash":"0123456789012345678901234567890123456789","Ref":"refs/tags/x"}"#;
-        let info = format!(r#"{{"Version":"{version}","Time":"2024-01-02T03:04:05Z","Origin":{origin}}}"#);
-        self.files.insert(module.proxy_path(FileKind::Info), info.into_bytes());
-        self.files.insert(module.proxy_path(FileKind::Mod), go_mod.into_bytes());
-        self.files.insert(module.proxy_path(FileKind::Zip), zip);
-        let list = self.files.entry(path.list_path()).or_default();
+        let mut made = Made::new(module, go_mod, &[("m.go", source.as_bytes()), ("noise.bin", &noise(version))]);
+        made.info = with_origin(&made.info);
+        self.sums.push_str(&made.go_sum());
+        self.files.extend(made.files().map(|(path, content)| (path, content.to_vec())));
+        let list = self.files.entry(made.module.path().list_path()).or_default();
         list.extend(format!("{version}\n").as_bytes());
     }
 
@@ -111,14 +101,8 @@ impl Universe {
     }
 }
 
-/// Bytes that do not compress.
-fn noise(seed: &str) -> Vec<u8> {
-    let mut state = seed.bytes().fold(7_u64, |all, byte| all * 31 + u64::from(byte)) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..12_000).map(|_| next()).collect()
+/// Bytes that do not compress, others for each version.
+fn noise(version: &str) -> Vec<u8> {
+    let seed = version.bytes().fold(7_u64, |all, byte| all * 31 + u64::from(byte));
+    goferry_lab::universe::noise(12_000, seed)
 }
