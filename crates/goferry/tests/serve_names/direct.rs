@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use goferry_lab::git;
+
 use crate::upstream::Upstream;
 use crate::world::{TOOLCHAINS, World, client, files, get, go, goroot, ok, project};
 
@@ -14,9 +16,6 @@ const SETTINGS: &str = "direct = \"private.example.com\"\nno-sumdb = \"private.e
 /// A repository with tags, a branch and a module below its root, and what git needs to find it.
 fn repository(world: &World) {
     let script = r#"
-        set -e
-        git init -q -b main "$1/repo.git" && cd "$1/repo.git"
-        git config user.name x && git config user.email x@example.com
         printf 'module private.example.com/repo.git\n\ngo 1.20\n' > go.mod
         printf 'package repo\n' > x.go
         mkdir sub && printf 'package sub\n' > sub/x.go
@@ -27,13 +26,9 @@ fn repository(world: &World) {
         printf 'package repo // three\n' > x.go
         git add . && git commit -q -m three && git branch topic
     "#;
-    let status = Command::new("sh").args(["-c", script, "sh"]).arg(world.dir.path()).status().unwrap();
-    assert!(status.success());
-    let config = format!(
-        "[url \"file://{}/\"]\n\tinsteadOf = https://private.example.com/\n[safe]\n\tdirectory = *\n\
-         [url \"http://user:secret@127.0.0.1:1/\"]\n\tinsteadOf = https://private.example.com/dead\n",
-        world.dir.path().display()
-    );
+    git::repository(world.dir.path(), "repo.git", script).unwrap();
+    let dead = "[url \"http://user:secret@127.0.0.1:1/\"]\n\tinsteadOf = https://private.example.com/dead\n";
+    let config = git::config(world.dir.path(), "private.example.com") + dead;
     fs::write(world.home().join(".gitconfig"), config).unwrap();
 }
 
