@@ -18,11 +18,13 @@
 //! Both keep the same files.
 
 mod disk;
+pub mod kept;
 mod remote;
 mod security;
 mod tiles;
 mod timeline;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +38,7 @@ use goferry_net::Party;
 use tokio::sync::OnceCell;
 
 use self::disk::Disk;
+use self::kept::Verdict;
 use self::remote::Remote;
 use self::tiles::Tiles;
 use self::timeline::{Origin, Timeline};
@@ -190,6 +193,32 @@ impl SumDbClient {
         let log = self.log();
         let note = log.disk.read_latest().await.ok().filter(|note| !note.is_empty())?;
         log.timeline.open(&note, &Origin::File(log.disk.latest().to_owned())).is_ok().then_some(note)
+    }
+
+    /// Looks at all that is kept of this database; nobody is asked. Where all of it is in memory, a large folder takes
+    /// seconds.
+    ///
+    /// # Errors
+    /// [`FailKind::Local`] where it cannot be read.
+    pub async fn look(&self) -> Result<BTreeMap<PathBuf, Verdict>, FetchError> {
+        let log = self.log();
+        let outcome = disk::blocking(move || {
+            kept::look(log.disk.cache(), log.disk.latest(), Some(log.timeline.verifier()))
+                .map_err(|error| FetchError::local(format_args!("reading {}", log.disk.cache().display()), &error))
+        });
+        outcome.await
+    }
+
+    /// The file of the last tree head that was seen.
+    #[must_use]
+    pub fn latest_file(&self) -> PathBuf {
+        self.log().disk.latest().to_owned()
+    }
+
+    /// The file of a record or a tile that is kept.
+    #[must_use]
+    pub fn record_file(&self, module: &ModuleVersion) -> PathBuf {
+        self.log().disk.cached(&lookup_path(module))
     }
 
     /// The folder of what is kept of this database.

@@ -105,7 +105,7 @@ impl Disk {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
@@ -121,7 +121,7 @@ fn cache(file: &Path, data: &[u8]) {
     }
 }
 
-fn read_locked(path: &Path, limit: usize) -> io::Result<Bytes> {
+pub(super) fn read_locked(path: &Path, limit: usize) -> io::Result<Bytes> {
     let file = File::open(path)?;
     file.lock_shared()?;
     read_bounded(&file, limit)

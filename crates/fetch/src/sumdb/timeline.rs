@@ -48,6 +48,11 @@ impl Timeline {
         Self { verifier, disk, tiles, latest, misbehavior: OnceLock::new() }
     }
 
+    /// The key of the database.
+    pub(super) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
     /// Takes up the tree head in the `latest` file.
     pub(super) async fn begin(&self) -> Result<(), FetchError> {
         self.catch_up().await.map(drop)

@@ -121,7 +121,7 @@ async fn many_at_once_keep_nothing_of_another_history() {
 }
 
 /// All ways in which a file may be damaged.
-fn damages() -> [fn(&mut Vec<u8>); 4] {
+pub(crate) fn damages() -> [fn(&mut Vec<u8>); 4] {
     [
         |bytes| {
             let middle = bytes.len() / 2;

@@ -4,6 +4,7 @@ mod against_go;
 mod base;
 mod client;
 mod hostile;
+mod kept;
 mod lasting;
 mod log;
 mod shared;
