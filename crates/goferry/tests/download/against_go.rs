@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::world::{Entry, Home, Ran, Universe, differences, go_mod, project, snapshot};
+use goferry_lab::folder::{Entry, differences, snapshot};
+
+use crate::world::{Home, Ran, Universe, go_mod, project};
 
 /// Two projects of the same files, one for each command.
 struct Case {

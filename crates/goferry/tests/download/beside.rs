@@ -3,8 +3,10 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use goferry_lab::folder::snapshot;
+
 use crate::server::Server;
-use crate::world::{Home, Ran, Universe, assert_same, go_mod, project, snapshot};
+use crate::world::{Home, Ran, Universe, assert_same, go_mod, project};
 
 fn world() -> (Universe, tempfile::TempDir) {
     let mut universe = Universe::empty();

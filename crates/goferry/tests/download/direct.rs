@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use goferry_lab::git;
 use tempfile::TempDir;
 
 use crate::world::{Home, Universe, assert_same, go_mod, project};
@@ -11,9 +11,6 @@ use crate::world::{Home, Universe, assert_same, go_mod, project};
 /// A repository with a tag and a branch.
 fn repository(at: &Path) {
     let script = r#"
-        set -e
-        git init -q -b main "$1/repo.git" && cd "$1/repo.git"
-        git config user.name x && git config user.email x@example.com
         printf 'module private.example.com/repo.git\n\ngo 1.20\n' > go.mod
         printf 'package repo\n' > x.go
         git add . && git commit -q -m one && git tag v1.0.0
@@ -21,16 +18,12 @@ fn repository(at: &Path) {
         git add . && git commit -q -m two
         git branch topic
     "#;
-    let status = Command::new("sh").args(["-c", script, "sh"]).arg(at).status().unwrap();
-    assert!(status.success());
+    git::repository(at, "repo.git", script).unwrap();
 }
 
 fn home(universe: &Universe, repositories: &TempDir) -> Home {
     let home = Home::new(&universe.url()).with("GOPRIVATE", "private.example.com");
-    let config = format!(
-        "[url \"file://{}/\"]\n\tinsteadOf = https://private.example.com/\n[safe]\n\tdirectory = *\n",
-        repositories.path().display()
-    );
+    let config = git::config(repositories.path(), "private.example.com");
     fs::write(home.path().join(".gitconfig"), config).unwrap();
     home
 }

@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use goferry_lab::folder::snapshot;
 use goferry_module::FileKind;
 use tempfile::TempDir;
 
 use crate::server::{Instead, Server};
-use crate::world::{Home, Ran, Universe, go_mod, module, project, snapshot};
+use crate::world::{Home, Ran, Universe, go_mod, module, project};
 
 const REQUIRES: &str = "require example.com/a v1.0.0\nrequire example.com/b v1.0.0 // indirect\n\
                         require example.com/c v1.0.0 // indirect\nrequire example.com/leaf v1.0.0\n";

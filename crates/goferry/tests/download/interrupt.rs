@@ -6,12 +6,14 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use goferry_lab::folder::{differences, snapshot};
+use goferry_lab::wait::until;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::server::Server;
-use crate::world::{Home, Ran, Universe, assert_same, go_mod, project, snapshot};
+use crate::world::{Home, Ran, Universe, assert_same, go_mod, project};
 
 /// Modules of which two are large enough to be resumed.
 fn world() -> (Universe, TempDir) {
@@ -61,9 +63,9 @@ fn ctrl_c_keeps_what_arrived_and_the_next_run_goes_on_there() {
         server.asked();
         home.download(dir.path(), &[]).ok();
         let asked = server.asked();
-        let resumed = asked.iter().filter(|one| one.path.contains("/large") && one.range.is_some());
+        let resumed = asked.iter().filter(|one| one.path.contains("/large") && one.field("range").is_some());
         for one in resumed.clone() {
-            assert!(one.range.as_deref() != Some("bytes=0-") && one.if_range.is_some(), "{one:?}");
+            assert!(one.field("range") != Some("bytes=0-") && one.field("if-range").is_some(), "{one:?}");
         }
         assert!(resumed.count() > 0, "{asked:?}");
         assert!(!home.zips().iter().any(|name| name.contains("goferry-part")), "{:?}", home.zips());
@@ -78,10 +80,7 @@ fn an_interrupt_in_the_middle_of_nothing() {
     let home = Home::new(&server.url());
     let child = start(&home, &dir);
     let began = Instant::now();
-    while server.asked().is_empty() {
-        assert!(began.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("nothing is asked for", || !server.asked().is_empty());
     signal(&child, Signal::SIGINT);
     Ran::of(&child.wait_with_output().unwrap()).failed(130);
     assert!(began.elapsed() < Duration::from_secs(15));
@@ -133,7 +132,7 @@ fn after_a_hundred_kills_the_cache_is_that_of_the_go_command() {
                     if ran.code != Some(0) {
                         problems.lock().unwrap().push(format!("round {round}: {ran:?}"));
                     }
-                    let differences = crate::world::differences(&snapshot(&go.cache()), &snapshot(&home.cache()));
+                    let differences = differences(&snapshot(&go.cache()), &snapshot(&home.cache()));
                     problems.lock().unwrap().extend(differences);
                     if round % 4 == 0 {
                         let ran = home.go(dir.path(), &["mod", "verify"]);

@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use goferry_lab::folder::snapshot;
+
 use crate::server::Server;
-use crate::world::{Home, Universe, go_mod, project, snapshot};
+use crate::world::{Home, Universe, go_mod, project};
 
 const REQUIRES: &str = "require example.com/a v1.0.0\nrequire example.com/b v1.0.0 // indirect\n\
                         require example.com/c v1.0.0 // indirect\n";

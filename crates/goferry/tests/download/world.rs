@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use goferry_lab::folder::{differences, make_writable, snapshot};
 use goferry_lab::go_client::GoVersion;
+use goferry_lab::made::{self, Made, with_origin};
 use goferry_lab::sumdb::Log;
-use goferry_module::zip::create_module_zip;
-use goferry_module::{DirHash, FileKind, ModulePath, ModuleVersion, Version};
+use goferry_lab::universe::noise;
+use goferry_module::{DirHash, FileKind, ModuleVersion};
 use tempfile::TempDir;
 
 /// The name of the checksum database of a universe.
@@ -36,9 +37,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
 ];
 
 pub(crate) fn module(name: &str) -> ModuleVersion {
-    let (path, version) = name.split_once('@').unwrap();
-    let path = if path.starts_with("golang.org/") { path.to_owned() } else { format!("example.com/{path}") };
-    ModuleVersion::new(ModulePath::parse(&path).unwrap(), Version::parse(version).unwrap()).unwrap()
+    if name.starts_with("golang.org/") { made::module(name) } else { made::module(&format!("example.com/{name}")) }
 }
 
 /// A module proxy in a directory.
@@ -65,38 +64,15 @@ impl Universe {
     /// Publishes a module with a file of `size` bytes that do not compress.
     pub(crate) fn add(&mut self, name: &str, go: &str, requires: &[&str], size: usize) {
         let module = module(name);
-        let mut go_mod = format!("module {}\n", module.path());
-        if !go.is_empty() {
-            go_mod.push_str(&format!("\ngo {go}\n"));
-        }
-        for require in requires {
-            go_mod.push_str(&format!("\nrequire example.com/{}\n", require.replace('@', " ")));
-        }
+        let go_mod = made::go_mod(&module, go, requires.iter().map(|require| format!("example.com/{require}")));
         let seed = name.bytes().fold(7, |all, byte| all * 31 % 0xffff_fffb + u64::from(byte));
-        let mut files = vec![
-            ("x.go", b"package x\n".to_vec()),
-            ("data/noise.bin", noise(size, seed)),
-            ("sub/y_test.go", b"package sub\n".to_vec()),
-        ];
-        if !module.version().is_incompatible() {
-            files.push(("go.mod", go_mod.clone().into_bytes()));
-        }
-        let zip = create_module_zip(&module, files).unwrap();
-        self.hashes.insert(name.to_owned(), DirHash::of_zip(std::io::Cursor::new(&zip)).unwrap());
-        self.hashes.insert(format!("{name}/go.mod"), DirHash::of_go_mod(go_mod.as_bytes()));
-        self.publish(&module, FileKind::Mod, go_mod.as_bytes());
-        self.publish(&module, FileKind::Zip, &zip);
-        let hash = "0123456789012345678901234567890123456789";
-        let info = format!(
-            r#"{{"Version":"{}","Time":"2024-01-02T03:04:05Z","Origin":{{"VCS":"git","URL":"https://git.example.com/x","Hash":"{hash}","Ref":"refs/tags/x"}}}}"#,
-            module.version()
-        );
-        self.publish(&module, FileKind::Info, info.as_bytes());
-        if module.version().pseudo().is_none() {
-            let list = self.file(&module, FileKind::Zip).with_file_name("list");
-            let before = fs::read_to_string(&list).unwrap_or_default();
-            fs::write(list, format!("{before}{}\n", module.version())).unwrap();
-        }
+        let noise = noise(size, seed);
+        let files = [("x.go", &b"package x\n"[..]), ("data/noise.bin", &noise), ("sub/y_test.go", b"package sub\n")];
+        let mut made = Made::new(module, go_mod, &files);
+        made.info = with_origin(&made.info);
+        made.publish(self.root()).unwrap();
+        self.hashes.insert(name.to_owned(), made.zip_hash);
+        self.hashes.insert(format!("{name}/go.mod"), made.go_mod_hash);
     }
 
     pub(crate) fn publish(&self, module: &ModuleVersion, kind: FileKind, content: &[u8]) {
@@ -166,18 +142,6 @@ impl Universe {
             self.hashes.keys().map(String::as_str).filter(|name| !name.ends_with("/go.mod")).collect();
         self.go_sum(&names)
     }
-}
-
-/// Bytes that do not compress.
-fn noise(size: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..size).map(|_| next()).collect()
 }
 
 /// A folder with a project's files.
@@ -336,63 +300,8 @@ impl Ran {
     }
 }
 
-/// Mode and, of files, content.
-pub(crate) type Entry = (u32, Option<Vec<u8>>);
-
-/// A folder: for each name below it the mode, and the content of files.
-pub(crate) fn snapshot(root: &Path) -> BTreeMap<String, Entry> {
-    let mut all = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-            let content = meta.is_file().then(|| fs::read(&path).unwrap_or_default());
-            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            all.insert(name, (meta.mode(), content));
-            if meta.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    all
-}
-
-/// What two folders do not have in common: names, modes, contents.
-pub(crate) fn differences(go: &BTreeMap<String, Entry>, ours: &BTreeMap<String, Entry>) -> Vec<String> {
-    let text = |entry: &Entry| {
-        let content =
-            entry.1.as_deref().map(|bytes| String::from_utf8_lossy(&bytes[..bytes.len().min(2000)]).into_owned());
-        format!("{:o} {}", entry.0, content.unwrap_or_default())
-    };
-    let mut all = Vec::new();
-    for (name, entry) in go {
-        match ours.get(name) {
-            None => all.push(format!("{name}: only the go command has it: {}", text(entry))),
-            Some(our) if our != entry => all.push(format!("{name}: go: {}\nours: {}", text(entry), text(our))),
-            Some(_) => {}
-        }
-    }
-    for (name, entry) in ours.iter().filter(|(name, _)| !go.contains_key(*name)) {
-        all.push(format!("{name}: only we have it: {}", text(entry)));
-    }
-    all
-}
-
 #[track_caller]
 pub(crate) fn assert_same(go: &Path, ours: &Path, what: &str) {
     let differences = differences(&snapshot(go), &snapshot(ours));
     assert!(differences.is_empty(), "{what}\n{}", differences.join("\n"));
-}
-
-fn make_writable(root: &Path) {
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let _ = fs::set_permissions(&folder, fs::Permissions::from_mode(0o755));
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(entry.path());
-            }
-        }
-    }
 }

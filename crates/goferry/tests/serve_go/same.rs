@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use goferry_lab::folder::{Entry, differences, snapshot};
+
 use crate::VERSIONS;
 use crate::serve::Serve;
 use crate::server::Server;
-use crate::world::{Entry, Home, Ran, Universe, differences, go_mod, project, snapshot};
+use crate::world::{Home, Ran, Universe, go_mod, project};
 
 /// A project, and what is done in it.
 struct Case {

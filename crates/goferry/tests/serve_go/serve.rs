@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use goferry_lab::folder::snapshot;
 use goferry_lab::serve::ServeProcess;
 use tempfile::TempDir;
 
-use crate::world::{Home, snapshot};
+use crate::world::Home;
 
 /// A proxy that runs, and its store. Both end with this.
 pub(crate) struct Serve {
