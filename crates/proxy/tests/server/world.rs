@@ -8,8 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use goferry_env::{Environment, Inputs};
-use goferry_module::zip::create_module_zip;
-use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
+use goferry_lab::made;
+use goferry_lab::universe::noise;
 use goferry_proxy::Proxy;
 use goferry_proxy::config::{Listen, ProxyConfig, SourceMode};
 use goferry_proxy::server::{Changed, Server, Stop};
@@ -33,26 +33,9 @@ pub(crate) fn store() -> PathBuf {
     STORE.get_or_init(|| {
         let dir = TempDir::with_prefix("goferry-server-").unwrap();
         for (name, size) in [("small", 10), ("large", LARGE)] {
-            let module = ModulePath::parse(&format!("example.com/{name}")).unwrap();
-            let module = ModuleVersion::new(module, Version::parse("v1.0.0").unwrap()).unwrap();
-            let go_mod = format!("module example.com/{name}\n\ngo 1.21\n");
-            // Nothing that deflates.
-            let mut state = 1_u64;
-            let noise = std::iter::repeat_with(|| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state as u8
-            });
-            let files = [("go.mod", go_mod.clone().into_bytes()), ("noise.bin", noise.take(size).collect())];
-            let zip = create_module_zip(&module, files).unwrap();
-            let hash = DirHash::of_zip(std::io::Cursor::new(&zip)).unwrap();
-            let folder = dir.path().join(format!("example.com/{name}/@v"));
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("v1.0.0.info"), r#"{"Version":"v1.0.0","Time":"2024-01-02T03:04:05Z"}"#).unwrap();
-            fs::write(folder.join("v1.0.0.mod"), go_mod).unwrap();
-            fs::write(folder.join("v1.0.0.ziphash"), hash.to_string()).unwrap();
-            fs::write(folder.join("v1.0.0.zip"), zip).unwrap();
+            let module = made::module(&format!("example.com/{name}@v1.0.0"));
+            let go_mod = made::go_mod(&module, "1.21", None);
+            made::Made::new(module, go_mod, &[("noise.bin", &noise(size, 1))]).store(dir.path()).unwrap();
         }
         dir
     });
