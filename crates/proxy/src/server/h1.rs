@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Method, StatusCode, Version, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, request};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1::Builder;
@@ -27,6 +27,11 @@ use crate::answer::{Answer, Content, Request};
 use crate::config::Limits;
 use crate::exchange::Exchange;
 
+/// Fields that a head may have: the library's own limit.
+const FIELDS: usize = 100;
+/// Method and path, where the head could not be read.
+const UNREAD: &str = "-";
+
 /// Serves a connection, of whose first request something has come, until it ends.
 pub(super) async fn serve<I>(link: Arc<Link>, limits: Limits, io: I, mut stop: Stop) -> Result<(), hyper::Error>
 where
@@ -34,7 +39,8 @@ where
 {
     let phase = Phase::new();
     let io = Heads::new(io, Arc::clone(&phase), limits.header_time, limits.idle);
-    let count = AtomicU64::new(0);
+    let count = Arc::new(AtomicU64::new(0));
+    let (whose, counted) = (Arc::clone(&link), Arc::clone(&count));
     let follower = RefCell::new(Follower::new(Arc::clone(&link.shared.current)));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         phase.busy();
@@ -78,13 +84,46 @@ where
     loop {
         tokio::select! {
             biased;
-            done = connection.as_mut() => return done,
+            done = connection.as_mut() => {
+                if let Err(error) = &done {
+                    tell_refused(&whose, counted.load(Ordering::Relaxed) + 1, error, limits.header_bytes);
+                }
+                return done;
+            }
             () = asked.as_mut(), if !stopping => {
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
         }
     }
+}
+
+/// Tells of a head that the library has refused: it answers by itself, and nobody has seen a request.
+fn tell_refused(link: &Link, stream: u64, error: &hyper::Error, most: u32) {
+    if !error.is_parse() || error.is_parse_version_h2() {
+        return;
+    }
+    let words = error.to_string();
+    let (status, text) = if !error.is_parse_too_large() {
+        (StatusCode::BAD_REQUEST, format!("the head of the request is none of HTTP/1.1: {words}"))
+    } else if words.starts_with("URI") {
+        (StatusCode::URI_TOO_LONG, "the path of the request has more than 65,534 bytes".to_owned())
+    } else {
+        let text =
+            format!("the head of the request has more than {most} bytes (limits.header-bytes) or {FIELDS} fields");
+        (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text)
+    };
+    let request = Request {
+        peer: Arc::clone(&link.peer),
+        stream,
+        method: Method::from_bytes(UNREAD.as_bytes()).unwrap_or_default(),
+        path: UNREAD.to_owned(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+    };
+    let mut exchange = Exchange::new(Arc::clone(link.shared.current.get().observer()), &request);
+    exchange.answered(&Answer::text(status, text));
+    exchange.complete();
 }
 
 /// Whether it names one host (RFC 9112 section 3.2).
