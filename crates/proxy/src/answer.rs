@@ -172,20 +172,23 @@ pub enum EntityContent {
 
 impl Answer {
     /// An answer in words, for people and for the go command, which shows up to 8 lines of it
-    /// (`cmd/go/internal/web/api.go`, `HTTPError`).
+    /// (`cmd/go/internal/web/api.go`, `HTTPError`). With a status that says that something went wrong (4xx, 5xx) the
+    /// operator is told the same words.
     #[must_use]
     pub fn text(status: StatusCode, text: impl Into<String>) -> Answer {
         let mut text = text.into();
+        let wrong = status.is_client_error() || status.is_server_error();
+        let note = Note { error: wrong.then(|| text.clone()), ..Note::default() };
         if !text.ends_with('\n') {
             text.push('\n');
         }
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, TEXT);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Answer { status, headers, content: Content::Bytes(text.into()), note: Note::default() }
+        Answer { status, headers, content: Content::Bytes(text.into()), note }
     }
 
-    /// The same as something went wrong, which the operator is told too.
+    /// The same as something went wrong, whatever the status.
     #[must_use]
     pub fn error(status: StatusCode, text: impl Into<String>) -> Answer {
         let text = text.into();

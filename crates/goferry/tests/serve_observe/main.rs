@@ -3,5 +3,6 @@
 
 mod counts;
 mod ready;
+mod refused;
 mod settings;
 mod world;
