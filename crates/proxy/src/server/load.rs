@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// What all answers that come from files may hold together.
 const PIECES: usize = 32 << 20;
 /// What one may hold at least, and at most: less makes many system calls, more gains nothing.
-const PIECE: (usize, usize) = (32 << 10, 256 << 10);
+const PIECE: (usize, usize) = (32 << 10, 512 << 10);
 /// What a connection of TLS keeps of what its client does not take: where there are few connections, and where many.
 const TLS: (usize, usize) = (64 << 10, 24 << 10);
 /// What may wait to be sent on a stream of HTTP/2: where there are few connections, and where many.
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn a_thousand_clients_stay_below_200_megabytes() {
         let load = Load::default();
-        assert_eq!(load.piece(), 256 << 10);
+        assert_eq!(load.piece(), 512 << 10);
         load.readers.store(1000, Ordering::Relaxed);
         load.connections.store(1000, Ordering::Relaxed);
         // One piece on its way, and another that is read meanwhile.
