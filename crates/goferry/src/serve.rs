@@ -7,7 +7,7 @@ mod status;
 use std::sync::Arc;
 
 use goferry_env::{Environment, Inputs};
-use goferry_proxy::config::{Auth, Settings};
+use goferry_proxy::config::{Auth, Settings, SourceMode};
 use goferry_proxy::server::{Changed, Server, Stop};
 use goferry_proxy::{Proxy, Watch};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -119,7 +119,13 @@ fn lines(server: &Server, settings: &Settings, env: &Environment) -> Vec<String>
         lines.push(text.to_owned());
     }
     lines.push(format!("store: {}", settings.config.store.display()));
-    lines.push(format!("upstream: {}", settings::upstream(settings, env)));
+    lines.push(match settings.config.source {
+        SourceMode::Fetch => format!("upstream: {}", settings::upstream(settings, env)),
+        SourceMode::Offline => "upstream: none (--offline): only what the store has is served".to_owned(),
+        SourceMode::Frozen => {
+            "upstream: none (--frozen): only what the store has is served, and nothing written".to_owned()
+        }
+    });
     lines.push(format!("rules: {}", settings.config.rules.len()));
     lines
 }

@@ -2,19 +2,14 @@
 //! held against the tools that read them.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use goferry_lab::plain::ask;
 use goferry_lab::serve::ServeProcess;
+use goferry_lab::wait::{PATIENCE, until};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-
-/// How long a reload may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A folder with the files of one test, and the environment that all share.
 struct World(TempDir);
@@ -70,24 +65,10 @@ fn said(output: &Output) -> String {
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
-/// Asks for a path with a field; gives status and body.
+/// Asks for a path with a field; gives status, and head and body.
 fn get(serve: &ServeProcess, path: &str, field: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(serve.authority()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let host = serve.authority();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\n{field}Connection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("{answer:?}")), answer)
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let answer = ask(serve.authority(), "GET", path, field).unwrap();
+    (answer.status, answer.head + "\n" + &answer.body)
 }
 
 #[test]
@@ -323,9 +304,29 @@ fn a_line_to_copy_where_go_commands_would_go_around_it() {
     let log = serve.log();
     let line = |begin: &str| log.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{log}"));
     assert!(line("export GONOPROXY=none").contains("git.example.com"));
-    assert!(line("upstream: ").ends_with("goproxy.example.com,direct"));
     line("store: ");
     assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
+fn whom_modules_come_from_is_said_at_the_start() {
+    let world = World::new();
+    fs::create_dir_all(world.path("store")).unwrap();
+    for (flag, wanted) in [
+        (None, "upstream: https://***@127.0.0.1:1,direct"),
+        (Some("--offline"), "upstream: none (--offline): only what the store has is served"),
+        (Some("--frozen"), "upstream: none (--frozen): only what the store has is served, and nothing written"),
+    ] {
+        let mut args = vec!["--listen", "127.0.0.1:0", "--store", "store", "--no-ahead"];
+        args.extend(flag);
+        let mut command = world.serve(&args);
+        command.env("GOPROXY", "https://user:hunter2@127.0.0.1:1,direct");
+        let serve = ServeProcess::start(&mut command, &world.path("log")).unwrap();
+        until("it says too little", || serve.log().contains("rules: 0"));
+        let log = serve.log();
+        let said: Vec<&str> = log.lines().filter(|line| line.starts_with("upstream: ")).collect();
+        assert_eq!(said, [wanted], "{log}");
+    }
 }
 
 fn deploy(name: &str) -> PathBuf {
