@@ -1,12 +1,12 @@
 //! A proxy under test, and go commands that use it.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use goferry_lab::folder::{Entry, make_writable, snapshot};
 use goferry_lab::go_client::{GoClient, GoRun, GoVersion};
+use goferry_lab::plain::{self, Answer};
 use goferry_lab::serve::ServeProcess;
 use tempfile::TempDir;
 
@@ -80,7 +80,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // What a go command unpacks is read-only.
-        let _ = Command::new("chmod").args(["-R", "u+w"]).arg(self.dir.path()).status();
+        make_writable(self.dir.path());
     }
 }
 
@@ -111,45 +111,17 @@ pub(crate) fn project(requires: &[&str]) -> TempDir {
     dir
 }
 
-/// An answer: its status, head and body.
-#[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
 /// Asks as a go command would, with more header fields.
-pub(crate) fn ask(serve: &ServeProcess, method: &str, path: &str, fields: &str) -> Got {
-    let mut stream = TcpStream::connect(serve.authority()).unwrap();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{fields}\r\n", serve.authority());
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Got { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+pub(crate) fn ask(serve: &ServeProcess, method: &str, path: &str, fields: &str) -> Answer {
+    plain::ask(serve.authority(), method, path, fields).unwrap()
 }
 
-pub(crate) fn get(serve: &ServeProcess, path: &str) -> Got {
+pub(crate) fn get(serve: &ServeProcess, path: &str) -> Answer {
     ask(serve, "GET", path, "")
 }
 
 /// All files below a folder whose names end like this.
 pub(crate) fn files(root: &Path, end: &str) -> Vec<String> {
-    let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(path);
-            } else if path.to_string_lossy().ends_with(end) {
-                found.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
-            }
-        }
-    }
-    found.sort();
-    found
+    let is_one = |(name, (_, content)): &(String, Entry)| content.is_some() && name.ends_with(end);
+    snapshot(root).into_iter().filter(is_one).map(|(name, _)| name).collect()
 }
