@@ -6,15 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use goferry_lab::serve::ServeProcess;
+use goferry_lab::wait::{PATIENCE, until};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-
-/// How long a reload may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy of an empty store, and the file of its settings.
 struct World {
@@ -54,14 +50,6 @@ impl World {
 }
 
 const IN_EFFECT: &str = "settings were read again and are in effect";
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// The status and head of an answer to a request for the health of a proxy.
 fn health(stream: &mut (impl std::io::Read + std::io::Write)) -> String {

@@ -1,19 +1,17 @@
 //! A proxy, its upstream, and a client that asks as it is told.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
+use goferry_lab::plain;
 use goferry_lab::scenario::{self, Running, Scenario};
 use goferry_lab::serve::ServeProcess;
+use goferry_lab::wait::until;
 use serde_json::Value;
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_goferry");
-/// Nothing that a test waits for takes longer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A proxy before an upstream.
 pub(crate) struct World {
@@ -90,10 +88,7 @@ impl World {
             let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
             lines.filter(|line| line["kind"] == "request").collect()
         };
-        let began = Instant::now();
-        while requests().len() < count && began.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("too few requests are logged", || requests().len() >= count);
         let requests = requests();
         assert_eq!(requests.len(), count, "{requests:#?}");
         requests
@@ -110,16 +105,8 @@ pub(crate) fn goferry(home: &Path) -> Command {
 
 /// A GET by HTTP/1.1 on a connection of its own: status and content.
 pub(crate) fn get(authority: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(authority).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-        .write_all(format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").as_bytes())
-        .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let answer = plain::ask(authority, "GET", path, "").unwrap();
+    (answer.status, answer.body)
 }
 
 /// The text of `/metrics`.
