@@ -11,13 +11,19 @@
 //! never 404, and nothing of it is kept. Modules that the database is not asked about (GONOSUMDB, GOPRIVATE, rules) are 403:
 //! their names must not leave the house, and a go command that asks has not been told.
 //!
-//! Without an upstream (`--offline`, `--frozen`) there is what is kept, and `supported` where there is any.
+//! Without an upstream (`--offline`, `--frozen`) there is what is kept, and `supported` where there is any. It is looked at
+//! before it is given ([`goferry_fetch::sumdb::kept`]): what is damaged is 502. What nothing that is kept proves is given
+//! as it is, since a go command proves it too.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use goferry_fetch::client::heeding;
+use goferry_fetch::sumdb::kept::Verdict;
 use goferry_fetch::sums::Exempt;
 use goferry_fetch::{FailKind, FetchError, SumDbClient};
 use goferry_module::ModuleVersion;
@@ -41,6 +47,8 @@ const ABSENT: usize = 10_000;
 const MEMORY: u64 = 4 << 20;
 /// How long an incomplete tile stays there. It never changes; one that was wrong is to be forgotten.
 const EDGE: Duration = Duration::from_secs(60);
+/// How long what is kept is not looked at again, though a file of it is another one.
+const LOOK: Duration = Duration::from_secs(30);
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers of the checksum database, verified where they can be and kept.
@@ -53,6 +61,15 @@ pub struct SumDb {
     latest: Arc<Mutex<Option<(Instant, Bytes)>>>,
     absent: Recent<ModuleVersion, (Instant, FetchError)>,
     edge: Recent<Tile, (Instant, Bytes), Octets>,
+    looked: tokio::sync::Mutex<Option<Looked>>,
+}
+
+/// What looking at what is kept has shown.
+struct Looked {
+    at: Instant,
+    /// By the clock that files have.
+    time: SystemTime,
+    seen: BTreeMap<PathBuf, Verdict>,
 }
 
 /// What is on its way.
@@ -85,6 +102,7 @@ impl SumDb {
             latest: Arc::default(),
             absent: Recent::new(ABSENT),
             edge: Recent::with_weighter(1024, MEMORY, Octets),
+            looked: tokio::sync::Mutex::default(),
         }
     }
 
@@ -126,6 +144,7 @@ impl SumDb {
     }
 
     async fn latest(&self, database: &Arc<SumDbClient>, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
+        self.refuse_damaged(database, &[database.latest_file()]).await?;
         let known = self.lock().clone();
         if let Some((_, note)) = known.as_ref().filter(|(since, _)| since.elapsed() < self.freshness.fresh) {
             return Ok((note.clone(), Cache::Hit));
@@ -159,6 +178,7 @@ impl SumDb {
         fetch: bool,
     ) -> Result<(Bytes, Cache), FetchError> {
         if !fetch {
+            self.refuse_damaged(database, &[database.record_file(module)]).await?;
             let kept = database.kept_record(module).await;
             return kept.map(|record| (record, Cache::Hit)).ok_or_else(|| not_kept(&format!("the record of {module}")));
         }
@@ -184,6 +204,10 @@ impl SumDb {
     }
 
     async fn tile(&self, database: &Arc<SumDbClient>, tile: Tile, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
+        if !fetch {
+            let file = |tile: Tile| database.folder().join(tile.to_string());
+            self.refuse_damaged(database, &[file(tile), file(tile.complete())]).await?;
+        }
         let kept = database.kept_tile(tile).await;
         if !fetch {
             return kept.map(|kept| (kept, Cache::Hit)).ok_or_else(|| not_kept(&tile.to_string()));
@@ -204,6 +228,32 @@ impl SumDb {
         Ok((bytes, cache))
     }
 
+    /// Refuses the first of the files that is there, where it is damaged and nobody may be asked for another. Looks at all
+    /// that is kept, once, and again where that file is another one since.
+    async fn refuse_damaged(&self, database: &Arc<SumDbClient>, files: &[PathBuf]) -> Result<(), FetchError> {
+        if self.fetch {
+            return Ok(());
+        }
+        let Some((file, changed)) = files.iter().find_map(|file| Some((file, changed(file)?))) else { return Ok(()) };
+        let mut looked = self.looked.lock().await;
+        if looked.as_ref().is_none_or(|looked| changed >= looked.time && looked.at.elapsed() >= LOOK) {
+            let (at, time) = (Instant::now(), SystemTime::now());
+            match database.look().await {
+                Ok(seen) => *looked = Some(Looked { at, time, seen }),
+                Err(error) => tracing::warn!(%error, "what is kept of the checksum database cannot be looked at"),
+            }
+        }
+        let reason = match looked.as_ref().and_then(|looked| looked.seen.get(file)) {
+            Some(Verdict::Damaged(reason)) => reason.as_str(),
+            Some(Verdict::Contradicts) => "SECURITY ERROR: its signed tree head contradicts the others that are kept",
+            Some(Verdict::Proven | Verdict::Unproven) | None => return Ok(()),
+        };
+        let text = format!("{}: {reason}", file.display());
+        tracing::error!("a file of the store is damaged: {text}");
+        let error = FetchError::new(FailKind::Invalid, Party::Client, text);
+        Err(error.with_advice("the store is served as it is (--offline or --frozen): mend or remove the file"))
+    }
+
     async fn join<F>(&self, key: &Key, work: impl FnOnce() -> F) -> Result<(Bytes, Cache), FetchError>
     where
         F: Future<Output = Result<Bytes, FetchError>> + Send + 'static,
@@ -219,6 +269,13 @@ impl SumDb {
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, Bytes)>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When a file was changed last; `None` where it is not there.
+fn changed(file: &Path) -> Option<SystemTime> {
+    let meta = std::fs::symlink_metadata(file).ok()?;
+    let (seconds, nanoseconds) = (u64::try_from(meta.ctime()).ok()?, u32::try_from(meta.ctime_nsec()).ok()?);
+    Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds))
 }
 
 /// That the database does not know the module is an answer.

@@ -19,6 +19,7 @@
 
 pub mod audit;
 mod check;
+pub mod databases;
 mod folder;
 mod keep;
 mod pins;
@@ -323,22 +324,28 @@ pub(crate) fn small(bytes: Bytes, kind: &'static str, cache_control: &'static st
 fn quarantine(cache: &ModCache, module: &ModuleVersion, kind: FileKind) -> Result<Option<PathBuf>, FetchError> {
     let dir = cache.downloads();
     let below = |path: PathBuf| path.strip_prefix(dir).map_or_else(|_| PathBuf::new(), Path::to_owned);
-    let from = below(cache.file(module, kind));
-    let name = format!("{module}.{}-{}", kind.extension(), jiff::Timestamp::now().as_nanosecond()).replace('/', "_");
+    let moved = put_aside(dir, &below(cache.file(module, kind)), &format!("{module}.{}", kind.extension()))?;
+    if kind == FileKind::Zip {
+        let _ = folder::remove(dir, &below(cache.ziphash(module)));
+    }
+    Ok(moved)
+}
+
+/// Moves a file of the folder into quarantine, under a name that says which it was. Gives its new place; `None` where it was
+/// not there.
+fn put_aside(dir: &Path, from: &Path, what: &str) -> Result<Option<PathBuf>, FetchError> {
+    let name = format!("{what}-{}", jiff::Timestamp::now().as_nanosecond()).replace('/', "_");
     // No name of a file has more bytes than 255.
     let name: String = name.chars().rev().take(200).collect::<Vec<_>>().into_iter().rev().collect();
     let folder = Path::new(OWN).join("quarantine");
     let to = folder.join(name);
     let moved =
-        fs::create_dir_all(dir.join(&folder)).and_then(|()| folder::rename(dir, &from, &to)).map_err(|error| {
+        fs::create_dir_all(dir.join(&folder)).and_then(|()| folder::rename(dir, from, &to)).map_err(|error| {
             FetchError::local(
-                format_args!("moving {} to {}", dir.join(&from).display(), dir.join(&to).display()),
+                format_args!("moving {} to {}", dir.join(from).display(), dir.join(&to).display()),
                 &error,
             )
         })?;
-    if kind == FileKind::Zip {
-        let _ = folder::remove(dir, &below(cache.ziphash(module)));
-    }
     Ok(moved.then(|| dir.join(to)))
 }
 
