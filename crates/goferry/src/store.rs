@@ -1,14 +1,16 @@
 //! `goferry store`: what is in the folder that `goferry serve` keeps modules in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use goferry_env::Inputs;
+use goferry_env::{Environment, Inputs};
 use goferry_fetch::FetchError;
-use goferry_module::{ModulePath, Version};
+use goferry_module::sumdb::Database;
+use goferry_module::{ModulePath, SumDb, Version};
 use goferry_proxy::store::audit::{Audit, audit};
+use goferry_proxy::store::databases::{DatabaseAudit, audit_databases};
 use goferry_proxy::store::prune::{Forgotten, Limits, Pruned, forget, prune};
 use goferry_proxy::store::scan::{Held, Other, OtherKind, Scan, rfc3339};
 use serde_json::{Value, json};
@@ -17,6 +19,7 @@ use crate::args::store::{Store, What};
 use crate::exit_code;
 use crate::failure::{Failure, Outcome};
 use crate::printer::Printer;
+use crate::suggest::nearest;
 
 /// The name and version of the schema of what is printed as JSON (docs/schema/store-1.json).
 const FORMAT: &str = "goferry.store/1";
@@ -42,9 +45,14 @@ pub(crate) fn run(args: &Store, printer: &Printer) -> Outcome {
     }
     match &args.what {
         What::List { module } => {
-            let wanted = |held: &&Held| module.as_deref().is_none_or(|path| is_below(held.module.path(), path));
+            let wanted = |held: &&Held| module.as_deref().is_none_or(|name| is_named(held, name));
             let held: Vec<&Held> = scan.versions.iter().filter(wanted).collect();
-            finish(args, printer, &text_of_list(&held), &json_of_list(&held), false)
+            let absent = module.as_deref().filter(|_| held.is_empty());
+            let code = finish(args, printer, &text_of_list(&held), &json_of_list(&held), absent.is_some())?;
+            if let Some(name) = absent {
+                printer.failure(&absent_from(&scan, name, &dir));
+            }
+            Ok(code)
         }
         What::Size => finish(args, printer, &text_of_size(&scan), &json_of_size(&scan), false),
         What::Verify { repair } => {
@@ -58,9 +66,13 @@ pub(crate) fn run(args: &Store, printer: &Printer) -> Outcome {
                 }
             };
             let seen = audit(&dir, &scan, *repair, &progress).map_err(failure)?;
-            let text = text_of_audit(&seen, &scan, *repair);
-            let broken = !seen.damaged.is_empty() || !seen.unreadable.is_empty();
-            finish(args, printer, &text, &json_of_audit(&seen, &scan), broken)
+            printer.progress("verifying: what checksum databases have answered");
+            let answers = audit_databases(&dir, &databases(), *repair).map_err(failure)?;
+            let text = text_of_audit(&seen, &scan, *repair) + &text_of_databases(&answers);
+            let mut json = json_of_audit(&seen, &scan);
+            json["sumdb"] = json_of_databases(&answers);
+            let wrong = [seen.damaged.len(), seen.unreadable.len(), answers.damaged.len(), answers.unreadable.len()];
+            finish(args, printer, &text, &json, wrong != [0; 4])
         }
         What::Prune { max_size, older_than, dry_run } => {
             let limits = Limits { max_size: *max_size, older_than: *older_than, keep: Duration::ZERO };
@@ -91,9 +103,40 @@ fn failure(error: FetchError) -> Failure {
     }
 }
 
+/// Whether it is meant by `MODULE`, a path above one, or `MODULE@VERSION`.
+fn is_named(held: &Held, name: &str) -> bool {
+    match name.split_once('@') {
+        Some((path, version)) => held.module.path().as_str() == path && held.module.version().as_str() == version,
+        None => is_below(held.module.path(), name),
+    }
+}
+
 fn is_below(path: &ModulePath, above: &str) -> bool {
     let above = above.trim_end_matches('/');
     path.as_str().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// That the store has nothing of this name, and what it has that may be meant.
+fn absent_from(scan: &Scan, name: &str, dir: &Path) -> Failure {
+    let message = format!("nothing of {name} is in the store {}", dir.display());
+    let failure = Failure { code: exit_code::FOUND, ..Failure::failed(message) };
+    let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
+    let there = scan.versions.iter().filter(|held| held.module.path().as_str() == path);
+    // The highest one is the last.
+    let versions: Vec<&str> = there.map(|held| held.module.version().as_str()).collect();
+    if let (Some(highest), Some(_)) = (versions.last(), version) {
+        return failure.hint(format!("of {path} it has {}, up to {highest}", counted(versions.len(), "version")));
+    }
+    let paths: BTreeSet<&str> = scan.versions.iter().map(|held| held.module.path().as_str()).collect();
+    failure.hint(match nearest(path, paths.iter().copied()) {
+        Some(near) => format!("did you mean {near}? `goferry store list` lists all"),
+        None if paths.is_empty() => "it has no module".to_owned(),
+        None => format!("`goferry store list` lists all that it has: {}", counted(paths.len(), "module")),
+    })
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn forgotten(dir: &Path, module: &str) -> Result<Forgotten, Failure> {
@@ -160,8 +203,7 @@ fn rest(scan: &Scan) -> [(&'static str, &'static str, u64); 6] {
 fn text_of_size(scan: &Scan) -> String {
     let mut text = String::new();
     for (path, versions, size) in by_module(scan) {
-        let versions = if versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") };
-        let _ = writeln!(text, "{:>8}  {path}, {versions}", bytes(size));
+        let _ = writeln!(text, "{:>8}  {path}, {}", bytes(size), counted(versions, "version"));
     }
     for (_, name, size) in rest(scan).into_iter().filter(|(_, _, size)| *size > 0) {
         let _ = writeln!(text, "{:>8}  {name}", bytes(size));
@@ -235,6 +277,56 @@ fn json_of_audit(seen: &Audit, scan: &Scan) -> Value {
         "temporary": of(&[OtherKind::Temporary]),
         "partial": of(&[OtherKind::Partial]),
         "stray": of(&[OtherKind::Stray, OtherKind::Link]),
+    })
+}
+
+/// The checksum database of the go command here.
+fn databases() -> Vec<Database> {
+    let inputs = Inputs::from_process(".");
+    let resolved = Environment::resolve(&inputs).ok();
+    let gosumdb = resolved.as_ref().map(|env| env.value("GOSUMDB")).or_else(|| inputs.var("GOSUMDB"));
+    match gosumdb.map(SumDb::parse) {
+        Some(Ok(SumDb::On(database))) => vec![*database],
+        _ => Vec::new(),
+    }
+}
+
+fn text_of_databases(seen: &DatabaseAudit) -> String {
+    let mut text = String::new();
+    for damaged in &seen.damaged {
+        let put = if damaged.quarantined { " (in quarantine now)" } else { "" };
+        let _ = writeln!(text, "damaged: {}: {}{put}", damaged.path.display(), damaged.reason.replace('\n', " "));
+    }
+    for line in &seen.unreadable {
+        let _ = writeln!(text, "cannot be read: {line}");
+    }
+    for name in &seen.unknown {
+        let _ = writeln!(text, "not proven: {name}: its key is not known; name it: GOSUMDB={name}+HASH+KEY");
+    }
+    if seen.proven + seen.unproven + seen.damaged.len() > 0 {
+        let damaged = if seen.damaged.is_empty() { "none".to_owned() } else { seen.damaged.len().to_string() };
+        let (proven, unproven) = (seen.proven, seen.unproven);
+        let _ = write!(text, "answers of checksum databases: {proven} are what was signed");
+        if unproven > 0 {
+            let _ = write!(text, ", {unproven} could be held against nothing signed");
+        }
+        let _ = writeln!(text, ", {damaged} damaged");
+    }
+    text
+}
+
+fn json_of_databases(seen: &DatabaseAudit) -> Value {
+    let damaged: Vec<Value> = seen
+        .damaged
+        .iter()
+        .map(|one| json!({ "path": one.path.display().to_string(), "reason": one.reason, "quarantined": one.quarantined }))
+        .collect();
+    json!({
+        "proven": seen.proven,
+        "unproven": seen.unproven,
+        "damaged": damaged,
+        "unknown": seen.unknown,
+        "unreadable": seen.unreadable,
     })
 }
 

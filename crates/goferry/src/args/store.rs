@@ -30,10 +30,10 @@ pub(crate) struct Store {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum What {
-    /// What is there: modules, versions, files, when they were used last.
+    /// What is there: modules, versions, files, when they were used last; exit with 1 where nothing of MODULE is there.
     List {
-        /// Only this module, or all below this path.
-        #[arg(value_name = "MODULE")]
+        /// Only this module, or this version of it, or all below this path.
+        #[arg(value_name = "MODULE[@VERSION]")]
         module: Option<String>,
     },
     /// Read every file and compare it with its hash; exit with 1 where one is damaged.

@@ -1,6 +1,7 @@
 //! The checksum database, through a proxy.
 
 use std::fs;
+use std::process::Command;
 
 use goferry_lab::sumdb::Log;
 
@@ -228,4 +229,74 @@ fn two_proxies_on_one_store_believe_in_one_history() {
             }
         }
     }
+}
+
+/// `goferry store verify` with this GOSUMDB: its exit code and what it printed.
+fn verified(world: &World, gosumdb: &str, args: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_goferry"));
+    command.args(["store", "verify", "--store"]).arg(world.store()).args(args).env_clear();
+    command.env("HOME", world.home()).env("GOENV", "off").env("GOPROXY", "off").env("GOSUMDB", gosumdb);
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.code().unwrap(), text)
+}
+
+#[test]
+fn a_damaged_answer_is_found_offline_and_never_given() {
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    let sums = downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
+    drop(serve);
+    let (code, text) = verified(&world, &gosumdb, &[]);
+    assert!(code == 0 && text.contains(" are what was signed, none damaged"), "{text}");
+    // The key of another database is no help.
+    let (code, text) = verified(&world, "sum.golang.org", &[]);
+    assert!(code == 0 && text.contains(&format!("not proven: {SUMDB}: its key is not known")), "{text}");
+
+    // A digit of a hash in a record that is signed, a bit of a tile, and half a record.
+    let file = |path: &str| world.store().join("sumdb").join(SUMDB).join(path);
+    let damaged = ["lookup/example.com/a@v1.0.0", "lookup/example.com/b@v1.0.0", "tile/8/0/000"];
+    let tile = fs::read(file(damaged[2])).unwrap();
+    let record = fs::read_to_string(file(damaged[0])).unwrap();
+    let (before, after) = record.split_once("h1:").unwrap();
+    let other = if after.starts_with('A') { "B" } else { "A" };
+    fs::write(file(damaged[0]), format!("{before}h1:{other}{}", &after[1..])).unwrap();
+    fs::write(file(damaged[1]), &record[..20]).unwrap();
+    let (code, text) = verified(&world, &gosumdb, &[]);
+    let named = |text: &str, path: &str| text.contains(&format!("damaged: sumdb/{SUMDB}/{path}: "));
+    assert!(code == 1 && text.contains("2 damaged") && damaged[..2].iter().all(|path| named(&text, path)), "{text}");
+    let mut bent = tile.clone();
+    bent[5000] ^= 1;
+    fs::write(file(damaged[2]), bent).unwrap();
+    for how in ["--offline", "--frozen"] {
+        let serve = world.serve(&upstream.url(), "", &[how]);
+        upstream.asked();
+        for path in &damaged[1..] {
+            let got = get(&serve, &format!("/sumdb/{SUMDB}/{path}"));
+            assert!(
+                got.status == 502 && got.body.starts_with("the store of goferry has it damaged"),
+                "{how} {path}: {got:?}"
+            );
+            assert!(got.body.contains(path), "{got:?}");
+        }
+        assert_eq!(get(&serve, &format!("/sumdb/{SUMDB}/lookup/example.com/!upper@v1.2.3")).status, 200);
+        assert_eq!(upstream.asked(), [""; 0]);
+        drop(serve);
+    }
+    // With the tile as it was the record does not fit it.
+    fs::write(file(damaged[2]), &tile).unwrap();
+    let serve = world.serve(&upstream.url(), "", &["--offline"]);
+    let got = get(&serve, &format!("/sumdb/{SUMDB}/{}", damaged[0]));
+    assert!(got.status == 502 && got.body.contains("it is not record 0 of the log"), "{got:?}");
+    drop(serve);
+
+    let (code, text) = verified(&world, &gosumdb, &["--repair"]);
+    assert!(code == 1 && text.matches("(in quarantine now)").count() == 2, "{text}");
+    assert_eq!(fs::read_dir(world.store().join(".goferry/quarantine")).unwrap().count(), 2);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    assert_eq!(downloaded(TOOLCHAINS[1], serve.url(), &gosumdb).unwrap(), sums);
+    drop(serve);
+    assert_eq!(verified(&world, &gosumdb, &[]).0, 0);
 }

@@ -4,10 +4,11 @@ use std::fs::{self, File, FileTimes};
 use std::time::{Duration, SystemTime};
 
 use goferry_lab::universe::ZipSize;
+use goferry_lab::wait::until;
 use goferry_proxy::store::scan::Scan;
 use serde_json::Value;
 
-use crate::world::{Client, STORED, World, eventually, path, stored};
+use crate::world::{Client, STORED, World, path, stored};
 
 fn json(world: &World, args: &[&str]) -> Value {
     let (code, text) = world.command(&[args, &["--json"]].concat());
@@ -69,11 +70,38 @@ fn list_size_prune_and_forget() {
     assert!(code == 0 && text.contains("forgotten"), "{text}");
     assert!(!stored(&world.store(), 2, "mod").exists());
     // What the server has in memory it forgets soon.
-    eventually("it is still known", || client.get(&path(2, "mod"), &[STORED]).unwrap().0 == 404);
+    until("it is still known", || client.get(&path(2, "mod"), &[STORED]).unwrap().0 == 404);
     assert_eq!(client.get(&path(2, "mod"), &[]).unwrap(), (200, world.right(&path(2, "mod"))));
     assert_eq!(json(&world, &["forget", "lab.example.com/m0003"])["forgotten"][0], "lab.example.com/m0003@v1.0.0");
     assert_eq!(json(&world, &["verify"])["damaged"], serde_json::json!([]));
     assert_eq!(world.command(&["forget", "no path"]).0, 2);
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let world = World::new(2, ZipSize::Fixed(2_000));
+    world.fill(&world.serve(&[]));
+    for (there, lines) in [("lab.example.com", 2), ("lab.example.com/", 2), ("lab.example.com/m0001@v1.0.0", 1)] {
+        let (code, text) = world.command(&["list", there]);
+        assert!(code == 0 && text.lines().count() == lines, "{there}: {text}");
+    }
+    for (absent, hint) in [
+        ("lab.example.com/m0007", "did you mean lab.example.com/m0000?"),
+        ("lab.example.com/m0001@v1.2.3", "of lab.example.com/m0001 it has 1 version, up to v1.0.0"),
+        ("example.org/nothing/like/it", "lists all that it has: 2 modules"),
+    ] {
+        let (code, text) = world.command(&["list", absent]);
+        let said = format!("goferry: error: nothing of {absent} is in the store {}\n", world.store().display());
+        assert!(code == 1 && text.starts_with(&said) && text.contains(hint), "{code}: {text}");
+        let (code, text) = world.command(&["list", absent, "--json"]);
+        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+        assert_eq!((code, &values.next().unwrap().unwrap()["versions"]), (1, &serde_json::json!([])), "{text}");
+    }
+    let empty = World::new(1, ZipSize::Fixed(2_000));
+    drop(empty.serve(&[]));
+    assert_eq!(empty.command(&["list"]), (0, String::new()), "that there is nothing is no failure");
+    let (code, text) = empty.command(&["list", "lab.example.com"]);
+    assert!(code == 1 && text.contains("goferry: hint: it has no module"), "{text}");
 }
 
 #[test]
@@ -121,13 +149,13 @@ fn a_server_keeps_below_a_cap() {
     // The oldest one is used again.
     let server = world.serve(&[]);
     assert_eq!(Client::of(&server).get(&path(0, "zip"), &[]).unwrap().0, 200);
-    eventually("its use is not recorded", || {
+    until("its use is not recorded", || {
         let used = fs::metadata(stored(&world.store(), 0, "ziphash")).unwrap().accessed().unwrap();
         used.elapsed().unwrap_or_default() < Duration::from_secs(3600)
     });
     drop(server);
     let server = world.serve(&["--max-size", "2MB"]);
-    eventually("too much is left", || Scan::of(&world.store()).unwrap().bytes() <= 2_000_000);
+    until("too much is left", || Scan::of(&world.store()).unwrap().bytes() <= 2_000_000);
     let mut client = Client::of(&server);
     for number in [0, 19, 18, 17] {
         assert_eq!(client.get(&path(number, "zip"), &[STORED]).unwrap().0, 200, "{number} was used lately");
