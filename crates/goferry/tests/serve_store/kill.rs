@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use goferry_lab::serve::ServeProcess;
 use goferry_lab::universe::ZipSize;
+use goferry_lab::wait::until;
 use goferry_proxy::store::scan::{OtherKind, Scan};
 use nix::sys::signal::Signal;
 
-use crate::world::{Client, STORED, World, eventually};
+use crate::world::{Client, STORED, World};
 
 /// Side by side, each with a store that is empty at first.
 const EPOCHS: u64 = 4;
@@ -139,8 +140,8 @@ fn nothing_is_left_behind(world: &World) {
         file.set_modified(SystemTime::now() - Duration::from_secs(25 * 3600)).unwrap();
     }
     let server = world.serve(&[]);
-    eventually("what was left stays", || left(&store).is_empty());
+    until("what was left stays", || left(&store).is_empty());
     // `list` names every version that has a .mod.
-    eventually("lists are old", || Scan::of(&store).unwrap().stale_lists.is_empty());
+    until("lists are old", || Scan::of(&store).unwrap().stale_lists.is_empty());
     drop(server);
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use goferry_lab::universe::{VERSION, ZipSize};
+use goferry_lab::wait::until;
 use goferry_proxy::store::scan::Scan;
 use nix::sys::signal::Signal;
 
-use crate::world::{World, eventually};
+use crate::world::World;
 
 #[test]
 fn two_servers_and_four_go_commands() {
@@ -37,7 +38,7 @@ fn the_store_is_a_proxy_of_files() {
     let mut server = world.serve(&[]);
     assert!(world.go(server.url(), &["mod", "download"]).succeeded());
     // Beside the server, and after it.
-    eventually("lists are not written", || Scan::of(&world.store()).unwrap().stale_lists.is_empty());
+    until("lists are not written", || Scan::of(&world.store()).unwrap().stale_lists.is_empty());
     let files = format!("file://{}", world.store().display());
     for _ in 0..2 {
         let run = world.go(&files, &["mod", "download"]);

@@ -188,12 +188,3 @@ pub(crate) fn snapshot(dir: &Path) -> HashMap<PathBuf, (u64, std::time::SystemTi
     }
     found
 }
-
-/// Waits for something to be so.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
