@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use goferry_env::{Environment, Inputs};
 use goferry_fetch::ClientConfig;
+use goferry_lab::plain::{PlainServer, Response};
 use goferry_module::ProxyList;
 use tempfile::TempDir;
 
@@ -18,73 +16,32 @@ const LIST: &str = "/example.com/m/@v/list";
 
 /// A module proxy whose answers are set by hand.
 struct Origin {
-    address: SocketAddr,
-    state: Arc<State>,
-}
-
-#[derive(Default)]
-struct State {
-    answers: Mutex<BTreeMap<String, (u16, String)>>,
-    asked: Mutex<Vec<String>>,
-    delay: Mutex<Duration>,
-    ended: AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap()
+    server: PlainServer,
+    answers: Arc<Mutex<BTreeMap<String, Response>>>,
 }
 
 impl Origin {
     fn start() -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, state) = (listener.local_addr().unwrap(), Arc::new(State::default()));
-        let serving = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if serving.ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                let (Ok(stream), serving) = (stream, Arc::clone(&serving)) else { continue };
-                std::thread::spawn(move || serve(&stream, &serving));
-            }
+        let answers = Arc::<Mutex<BTreeMap<String, Response>>>::default();
+        let set = Arc::clone(&answers);
+        let server = PlainServer::start(move |request| {
+            let answer = set.lock().unwrap().get(&request.path).cloned();
+            answer.unwrap_or_else(|| Response::refused(404, "not here\n"))
         });
-        Origin { address, state }
+        Origin { server: server.unwrap(), answers }
     }
 
     fn set(&self, path: &str, status: u16, body: &str) {
-        lock(&self.state.answers).insert(path.to_owned(), (status, body.to_owned()));
+        self.answers.lock().unwrap().insert(path.to_owned(), Response::refused(status, body));
     }
 
     fn slow(&self, delay: Duration) {
-        *lock(&self.state.delay) = delay;
+        self.server.delay(delay);
     }
 
     /// How often it was asked since the last call.
     fn asked(&self) -> usize {
-        std::mem::take(&mut *lock(&self.state.asked)).len()
-    }
-}
-
-impl Drop for Origin {
-    fn drop(&mut self) {
-        self.state.ended.store(true, Ordering::SeqCst);
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn serve(mut stream: &TcpStream, state: &State) {
-    let mut lines = BufReader::new(stream).lines();
-    while let Some(Ok(request)) = lines.next() {
-        while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (status, body) = lock(&state.answers).get(&path).cloned().unwrap_or((404, "not here\n".to_owned()));
-        lock(&state.asked).push(path);
-        let delay = *lock(&state.delay);
-        std::thread::sleep(delay);
-        let head = format!("HTTP/1.1 {status} x\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len());
-        if stream.write_all((head + &body).as_bytes()).is_err() {
-            return;
-        }
+        self.server.asked().len()
     }
 }
 
@@ -96,11 +53,11 @@ const HOUR: Duration = Duration::from_secs(3600);
 const FRESH: Freshness = Freshness { fresh: HOUR, revalidate: HOUR, if_error: HOUR, not_found: HOUR };
 
 /// Within a runtime.
-fn open(origin: &Origin, store: &Path, source: SourceMode, freshness: Freshness) -> Proxy {
+fn open(origin: &str, store: &Path, source: SourceMode, freshness: Freshness) -> Proxy {
     let config = ProxyConfig {
         store: store.to_owned(),
         source,
-        upstream: Some(ProxyList::parse(&format!("http://{}", origin.address)).unwrap()),
+        upstream: Some(ProxyList::parse(origin).unwrap()),
         sumdb: Some("off".to_owned()),
         freshness,
         client: ClientConfig { retries: 0, timeout: ms(300), ..ClientConfig::default() },
@@ -139,12 +96,12 @@ async fn landed(proxy: &Proxy) {
 async fn fresh_answers_are_asked_for_once_and_outlive_a_restart() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     assert_eq!(list(&proxy).await, (Cache::Miss, "v1.0.0\n".into()));
     assert_eq!(list(&proxy).await, (Cache::Hit, "v1.0.0\n".into()));
     drop(proxy);
     origin.set(LIST, 200, "v1.0.0\nv1.1.0\n");
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     assert_eq!(list(&proxy).await, (Cache::Hit, "v1.0.0\n".into()));
     assert_eq!(origin.asked(), 1);
 }
@@ -154,7 +111,7 @@ async fn many_askers_one_request() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
     origin.slow(ms(50));
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     let (a, b, c) = tokio::join!(list(&proxy), list(&proxy), list(&proxy));
     let misses = [a, b, c].iter().filter(|(cache, _)| *cache == Cache::Miss).count();
     assert_eq!(misses, 1, "the others joined");
@@ -165,11 +122,11 @@ async fn many_askers_one_request() {
 async fn an_old_answer_is_given_at_once_and_renewed() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
-    list(&open(&origin, store.path(), SourceMode::Fetch, FRESH)).await;
+    list(&open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH)).await;
     old(store.path(), HOUR + ms(60_000));
     origin.set(LIST, 200, "v1.0.0\nv1.1.0\n");
     origin.slow(ms(100));
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     let began = Instant::now();
     for _ in 0..3 {
         assert_eq!(list(&proxy).await, (Cache::Stale, "v1.0.0\n".into()));
@@ -184,11 +141,11 @@ async fn an_old_answer_is_given_at_once_and_renewed() {
 async fn a_failing_upstream_leaves_what_is_kept_for_a_while() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
-    list(&open(&origin, store.path(), SourceMode::Fetch, FRESH)).await;
+    list(&open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH)).await;
     for status in [500, 503, 403, 401, 429] {
         old(store.path(), HOUR * 2 + ms(60_000));
         origin.set(LIST, status, "x\n");
-        let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+        let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
         origin.asked();
         assert_eq!(list(&proxy).await, (Cache::Stale, "v1.0.0\n".into()), "{status}");
         assert!(origin.asked() > 0, "it is asked first");
@@ -196,7 +153,7 @@ async fn a_failing_upstream_leaves_what_is_kept_for_a_while() {
         assert_eq!(origin.asked(), 0, "and then left alone");
     }
     old(store.path(), HOUR * 3 + ms(60_000));
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     let error = proxy.names().get(&path(), &Changing::List, true).await.unwrap_err();
     assert!(matches!(error.kind, FailKind::Status(429)), "{error}");
     origin.set(LIST, 200, "v1.1.0\n");
@@ -208,7 +165,7 @@ async fn an_upstream_that_is_gone_is_a_failure_too_and_its_return_is_seen() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
     let freshness = Freshness { fresh: ms(50), revalidate: Duration::ZERO, ..FRESH };
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, freshness);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, freshness);
     list(&proxy).await;
     origin.set(LIST, 502, "");
     tokio::time::sleep(ms(60)).await;
@@ -216,9 +173,8 @@ async fn an_upstream_that_is_gone_is_a_failure_too_and_its_return_is_seen() {
     origin.set(LIST, 200, "v1.1.0\n");
     tokio::time::sleep(ms(60)).await;
     assert_eq!(list(&proxy).await, (Cache::Miss, "v1.1.0\n".into()));
-    let nowhere = Origin { address: "127.0.0.1:1".parse().unwrap(), state: Arc::default() };
     old(store.path(), HOUR / 2);
-    let proxy = open(&nowhere, store.path(), SourceMode::Fetch, freshness);
+    let proxy = open("http://127.0.0.1:1", store.path(), SourceMode::Fetch, freshness);
     assert_eq!(list(&proxy).await, (Cache::Stale, "v1.1.0\n".into()));
 }
 
@@ -227,7 +183,7 @@ async fn not_found_replaces_what_is_kept_and_is_remembered_for_a_while() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "v1.0.0\n");
     let freshness = Freshness { fresh: ms(1), revalidate: Duration::ZERO, not_found: ms(200), ..FRESH };
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, freshness);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, freshness);
     list(&proxy).await;
     tokio::time::sleep(ms(5)).await;
     origin.set(LIST, 410, "withdrawn\n");
@@ -249,7 +205,7 @@ async fn without_fetching_there_is_what_is_kept() {
     let (origin, store) = (Origin::start(), TempDir::new().unwrap());
     origin.set(LIST, 200, "");
     let freshness = Freshness { fresh: ms(1), revalidate: ms(1), if_error: ms(1), not_found: ms(1) };
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, freshness);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, freshness);
     let error = proxy.names().get(&path(), &Changing::List, false).await.unwrap_err();
     assert_eq!(error.kind, FailKind::NotFound(404));
     assert_eq!(origin.asked(), 0);
@@ -266,7 +222,7 @@ async fn what_a_name_means_is_kept_as_the_versions_info() {
     let info = r#"{"Version":"v1.2.3","Time":"2024-01-02T03:04:05Z"}"#;
     origin.set("/example.com/m/@latest", 200, info);
     origin.set("/example.com/m/@v/main.info", 200, &info.replace("v1.2.3", "v1.2.4"));
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     proxy.names().get(&path(), &Changing::Latest, true).await.unwrap();
     proxy.names().get(&path(), &Changing::Query("main".into()), true).await.unwrap();
     for version in ["v1.2.3", "v1.2.4"] {
@@ -284,7 +240,7 @@ async fn offline_the_store_is_all_there_is() {
     origin.set("/example.com/m/@v/main.info", 200, r#"{"Version":"v1.0.0"}"#);
     origin.set(LIST, 200, "v1.0.0\nv1.1.0\nv9.0.0\n");
     let main = Changing::Query("main".into());
-    let proxy = open(&origin, store.path(), SourceMode::Fetch, FRESH);
+    let proxy = open(&origin.server.url(), store.path(), SourceMode::Fetch, FRESH);
     list(&proxy).await;
     proxy.names().get(&path(), &main, true).await.unwrap();
     drop(proxy);
@@ -297,7 +253,7 @@ async fn offline_the_store_is_all_there_is() {
         }
     }
     for mode in [SourceMode::Offline, SourceMode::Frozen] {
-        let proxy = open(&origin, store.path(), mode, FRESH);
+        let proxy = open(&origin.server.url(), store.path(), mode, FRESH);
         assert_eq!(list(&proxy).await, (Cache::Hit, "v1.0.0\nv1.1.0\nv1.2.0-rc.1\n".into()));
         let latest = proxy.names().get(&path(), &Changing::Latest, true).await.unwrap();
         assert!(String::from_utf8_lossy(&latest.bytes).contains("v1.1.0"));
