@@ -2,7 +2,7 @@
 //! that came. What comes later must have them.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +33,15 @@ pub struct Pinned {
     pub go_mod: Option<DirHash>,
 }
 
+impl Pinned {
+    fn of(&self, what: Hashed) -> Option<DirHash> {
+        match what {
+            Hashed::Zip => self.zip,
+            Hashed::GoMod => self.go_mod,
+        }
+    }
+}
+
 impl Pins {
     pub(super) fn new(dir: &Path) -> Pins {
         Pins { dir: dir.to_owned() }
@@ -43,7 +52,7 @@ impl Pins {
     pub fn read(&self, module: &ModuleVersion) -> Pinned {
         use std::io::Read as _;
         let mut text = String::new();
-        let read = fs::File::open(self.file(module)).and_then(|file| file.take(MAX).read_to_string(&mut text));
+        let read = File::open(self.file(module)).and_then(|file| file.take(MAX).read_to_string(&mut text));
         let mut pinned = Pinned::default();
         if read.is_err() {
             return pinned;
@@ -63,6 +72,39 @@ impl Pins {
     /// # Errors
     /// [`FailKind::Local`] where it cannot be written.
     pub fn write(&self, module: &ModuleVersion, what: Hashed, hash: DirHash) -> Result<(), FetchError> {
+        let _lock = self.lock()?;
+        self.write_locked(module, what, hash)
+    }
+
+    /// Pins a hash where none is pinned; else gives the one that is.
+    ///
+    /// # Errors
+    /// As [`Pins::write`].
+    pub fn write_first(
+        &self,
+        module: &ModuleVersion,
+        what: Hashed,
+        hash: DirHash,
+    ) -> Result<Option<DirHash>, FetchError> {
+        let _lock = self.lock()?;
+        let known = self.read(module).of(what);
+        if known.is_none() {
+            self.write_locked(module, what, hash)?;
+        }
+        Ok(known)
+    }
+
+    /// One writes at a time, of all processes: of a zip and its go.mod, which are often fetched at once, the one would
+    /// undo what the other has pinned. No module path begins with a dot.
+    fn lock(&self) -> Result<File, FetchError> {
+        let path = self.dir.join(".lock");
+        let locked = fs::create_dir_all(&self.dir)
+            .and_then(|()| File::options().append(true).create(true).open(&path))
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| FetchError::local(format_args!("locking {}", path.display()), &error))
+    }
+
+    fn write_locked(&self, module: &ModuleVersion, what: Hashed, hash: DirHash) -> Result<(), FetchError> {
         let mut pinned = self.read(module);
         let slot = match what {
             Hashed::Zip => &mut pinned.zip,
@@ -121,14 +163,16 @@ impl PinJudge {
         let first_counts = self.database_use.exempt(module.path()).is_some();
         let (pins, module, hash, source) = (Arc::clone(&self.pins), module.clone(), *hash, source.to_owned());
         blocking(move || {
-            let pinned = pins.read(&module);
-            let known = match what {
-                Hashed::Zip => pinned.zip,
-                Hashed::GoMod => pinned.go_mod,
-            };
-            match known {
-                Some(known) if known != hash && first_counts => Err(changed(&module, what, known, hash, &source)),
-                _ => pins.write(&module, what, hash),
+            // Most of what is judged is pinned already: for that nobody waits.
+            if pins.read(&module).of(what) == Some(hash) {
+                return Ok(());
+            }
+            if !first_counts {
+                return pins.write(&module, what, hash);
+            }
+            match pins.write_first(&module, what, hash)? {
+                Some(known) if known != hash => Err(changed(&module, what, known, hash, &source)),
+                _ => Ok(()),
             }
         })
         .await
@@ -163,4 +207,39 @@ fn changed(module: &ModuleVersion, what: Hashed, known: DirHash, hash: DirHash, 
     FetchError::new(FailKind::Mismatch, Party::Upstream, text).with_advice(format!(
         "a published version never changes: find out who changed it; then goferry store forget {module}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::super::tests::module;
+    use super::*;
+
+    /// As of a zip and a go.mod that arrive at the same time, in two processes.
+    #[test]
+    fn what_is_pinned_at_once_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let hash = |text: &str| DirHash::of_go_mod(text.as_bytes());
+        let both = Barrier::new(2);
+        let pin = |what: Hashed, text: &str| {
+            let pins = Pins::new(dir.path());
+            for n in 0..200 {
+                both.wait();
+                let module = module(&format!("v1.{n}.0"));
+                assert_eq!(pins.write_first(&module, what, hash(text)).unwrap(), None);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| pin(Hashed::Zip, "zip"));
+            scope.spawn(|| pin(Hashed::GoMod, "mod"));
+        });
+        let pins = Pins::new(dir.path());
+        for n in 0..200 {
+            let wanted = Pinned { zip: Some(hash("zip")), go_mod: Some(hash("mod")) };
+            assert_eq!(pins.read(&module(&format!("v1.{n}.0"))), wanted, "{n}");
+        }
+        assert_eq!(pins.write_first(&module("v1.0.0"), Hashed::Zip, hash("other")).unwrap(), Some(hash("zip")));
+        assert_eq!(pins.versions(module("v1.0.0").path()).len(), 200);
+    }
 }
