@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use goferry_lab::wait::until;
+
 use crate::upstream::Upstream;
 use crate::world::{TOOLCHAINS, World, ask, get, go, ok, project};
 
@@ -161,4 +163,26 @@ fn offline_there_is_what_was_stored() {
         assert_eq!(get(&serve, "/example.com/m/@v/other.info").status, 404);
     }
     assert_eq!(upstream.asked(), [""; 0]);
+}
+
+/// The page of a login, say, with status 200.
+#[test]
+fn what_is_of_no_form_is_told_with_the_url_it_came_from() {
+    let (upstream, world) = (published(), World::new());
+    let paths = ["@v/v1.0.0.info", "@latest", "@v/main.info"].map(|name| format!("/{M}/{name}"));
+    paths.iter().for_each(|path| upstream.gives(path, "<html>log \"in\"</html>"));
+    upstream.gives(&format!("/{M}/@v/v1.1.0.info"), r#"{"Version":"v1.0.0"}"#);
+    let serve = world.serve(&upstream.url(), "", &["--sumdb", "off", "--no-ahead", "--log-format", "json"]);
+    let begins = r#"expected value at line 1 column 1; it begins "<html>log \"in\"</html>""#;
+    let other = "it is for version v1.0.0 instead of the requested version; it begins";
+    let last = format!("/{M}/@v/v1.1.0.info");
+    for (path, wrong) in paths.iter().map(|path| (path, begins)).chain([(&last, other)]) {
+        let got = get(&serve, path);
+        let asked = format!("GET {}{path}: ", upstream.url());
+        let line = got.body.lines().find(|line| line.starts_with(&asked)).unwrap_or_else(|| panic!("{got:?}"));
+        // What is expected in its place stands between the two.
+        assert!(got.status == 502 && wrong.split("; ").all(|part| line.contains(part)), "{got:?}");
+        let is_told = |line: &str| line.contains("\"kind\":\"request\"") && line.contains(&asked);
+        until("it is not logged", || serve.log().lines().any(is_told));
+    }
 }
