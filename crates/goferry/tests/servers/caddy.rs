@@ -3,6 +3,7 @@
 use goferry_lab::servers::{Backend, Config, Program};
 
 use crate::evidence;
+use crate::repair::Case;
 use crate::world::{World, apply};
 
 const GLOBAL: &str = "Caddy, the global options block of the Caddyfile";
@@ -31,11 +32,6 @@ fn real_caddy_with_protocols_h1() {
     assert!(diagnosis.is_sure_of(id, "Caddy"), "{diagnosis}");
     let remedy = diagnosis.remedy(id, "Caddy");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Caddy, "`protocols h1`", before, found, &remedy, after);
+    let case = Case::new(&world, "`protocols h1`", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }

@@ -3,6 +3,7 @@
 use goferry_lab::servers::{Backend, Config, Program, RealServer};
 
 use crate::evidence;
+use crate::repair::Case;
 use crate::world::{World, apply, backend_address};
 
 const TLS: &str = "Envoy, the listener's DownstreamTlsContext";
@@ -42,20 +43,14 @@ fn real_envoy_with_codec_http1() {
     // What else is to be so is named in words.
     assert!(remedy.valid_for.contains("codec_type AUTO, the default"), "{remedy:?}");
     config.take_away("codec_type: HTTP1").unwrap();
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(
-        Program::Envoy,
+    let case = Case::new(
+        &world,
         "`codec_type: HTTP1`, `alpn_protocols: [http/1.1]`",
-        before,
-        found,
+        evidence::said(&before),
+        (&diagnosis, id),
         &remedy,
-        after,
     );
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -72,13 +67,12 @@ fn real_envoy_that_closes_after_one_request() {
     let id = "http1-connection-close";
     let remedy = diagnosis.remedy(id, "Envoy");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    let again = world.doctor(None);
-    again.names("http2-not-offered");
-    assert_eq!(again.severity(id), "", "{again}");
-    let after = world.go_traffic(&server, None);
-    assert!(after.connections < before.connections * 3 / 4, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Envoy, "`max_requests_per_connection: 1`, HTTP/1.1", before, found, &remedy, after);
+    let case = Case::new(
+        &world,
+        "`max_requests_per_connection: 1`, HTTP/1.1",
+        evidence::said(&before),
+        (&diagnosis, id),
+        &remedy,
+    );
+    case.keeps_connections(server, &config, &before);
 }

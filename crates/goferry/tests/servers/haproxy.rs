@@ -4,6 +4,7 @@
 use goferry_lab::servers::{Backend, Config, Program};
 
 use crate::evidence;
+use crate::repair::Case;
 use crate::world::{World, apply};
 
 const PLACE: &str = "HAProxy, haproxy.cfg";
@@ -34,13 +35,8 @@ fn real_haproxy_without_alpn() {
     assert_ne!(diagnosis.severity(id), "error", "{diagnosis}");
     let remedy = diagnosis.remedy(id, "HAProxy");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Haproxy, "a bind line without alpn", before, found, &remedy, after);
+    let case = Case::new(&world, "a bind line without alpn", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -66,13 +62,9 @@ fn real_haproxy_with_one_stream() {
         remedy = diagnosis.remedy_valid_for(id, "HAProxy", "before 2.8.0");
     }
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Haproxy, "`tune.h2.max-concurrent-streams 1`", before, found, &remedy, after);
+    let case =
+        Case::new(&world, "`tune.h2.max-concurrent-streams 1`", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -94,13 +86,6 @@ fn real_haproxy_with_httpclose() {
     // What is to go is named in words.
     assert!(remedy.valid_for.contains("take \"option httpclose\" away"), "{remedy:?}");
     config.take_away("option httpclose").unwrap();
-    let server = world.restart(server, &config);
-    let again = world.doctor(None);
-    again.names("http2-not-offered");
-    assert_eq!(again.severity(id), "", "{again}");
-    let after = world.go_traffic(&server, None);
-    assert!(after.connections < before.connections * 3 / 4, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Haproxy, "`option httpclose`, no alpn", before, found, &remedy, after);
+    let case = Case::new(&world, "`option httpclose`, no alpn", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.keeps_connections(server, &config, &before);
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod haproxy;
 mod mitmproxy;
 mod nginx;
+mod repair;
 mod squid;
 mod tinyproxy;
 mod world;

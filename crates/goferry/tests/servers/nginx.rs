@@ -3,6 +3,7 @@
 use goferry_lab::servers::Program;
 
 use crate::evidence;
+use crate::repair::Case;
 use crate::world::{World, apply};
 
 const SERVER: &str = "nginx, the server block of the module proxy";
@@ -31,13 +32,9 @@ fn real_nginx_without_h2() {
     assert!(diagnosis.is_sure_of(id, "nginx"), "{diagnosis}");
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, "`listen 443 ssl;`, HTTP/1.1 only", before, found, &remedy, after);
+    let case =
+        Case::new(&world, "`listen 443 ssl;`, HTTP/1.1 only", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -57,13 +54,8 @@ fn real_nginx_that_says_goaway_after_ten_requests() {
     assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, "`keepalive_requests 10;`", before, found, &remedy, after);
+    let case = Case::new(&world, "`keepalive_requests 10;`", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 /// HTTP/1.1 without keep-alive, in the two ways that nginx has for it.
@@ -79,16 +71,9 @@ fn closing(directive: &str) {
     let remedy = diagnosis.remedy(id, "nginx");
     assert_ne!(diagnosis.severity(id), "info", "{diagnosis}");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    let again = world.doctor(None);
-    // It speaks HTTP/1.1 as before, and that is now what there is to say.
-    again.names("http2-not-offered");
-    assert_eq!(again.severity(id), "", "{again}");
-    let after = world.go_traffic(&server, None);
-    assert!(after.connections < before.connections * 3 / 4, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, &format!("`{directive}`, HTTP/1.1"), before, found, &remedy, after);
+    let situation = format!("`{directive}`, HTTP/1.1");
+    let case = Case::new(&world, &situation, evidence::said(&before), (&diagnosis, id), &remedy);
+    case.keeps_connections(server, &config, &before);
 }
 
 #[test]
@@ -112,13 +97,8 @@ fn real_nginx_with_tls_1_2_only() {
     let id = "tls-old";
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, "`ssl_protocols TLSv1.2;`", before, found, &remedy, after);
+    let case = Case::new(&world, "`ssl_protocols TLSv1.2;`", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -135,13 +115,8 @@ fn real_nginx_that_demands_a_client_certificate() {
     assert_eq!(diagnosis.severity(id), "error", "{diagnosis}");
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::ended(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, "`ssl_verify_client on;`", before, found, &remedy, after);
+    let case = Case::new(&world, "`ssl_verify_client on;`", evidence::ended(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }
 
 #[test]
@@ -158,11 +133,7 @@ fn real_nginx_with_one_stream() {
     let id = "max-concurrent-streams-low";
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
-    let server = world.restart(server, &config);
-    world.doctor(None).is_free_of(&[id]);
-    let after = world.go_traffic(&server, None);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::said(&before), evidence::said(&after));
-    evidence::repaired(Program::Nginx, "`http2_max_concurrent_streams 1;`", before, found, &remedy, after);
+    let case =
+        Case::new(&world, "`http2_max_concurrent_streams 1;`", evidence::said(&before), (&diagnosis, id), &remedy);
+    case.is_repaired(server, &config);
 }

@@ -3,6 +3,7 @@
 use goferry_lab::servers::{Config, Program};
 
 use crate::evidence;
+use crate::repair::Case;
 use crate::world::{World, apply};
 
 const CONF: &str = "tinyproxy, tinyproxy.conf";
@@ -35,13 +36,8 @@ fn real_tinyproxy_that_allows_another_port_only() {
     assert!(diagnosis.is_sure_of(id, "tinyproxy"), "{diagnosis}");
     let remedy = diagnosis.remedy(id, "tinyproxy");
     apply(&mut config, &remedy);
-    let _proxy = world.restart(proxy, &config);
-    world.doctor(via).is_free_of(&[id]);
-    let after = world.go_traffic(&origin, via);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::ended(&run), evidence::said(&after));
-    evidence::repaired(Program::Tinyproxy, "`ConnectPort 563`", before, found, &remedy, after);
+    let case = Case::new(&world, "`ConnectPort 563`", evidence::ended(&run), (&diagnosis, id), &remedy);
+    case.is_repaired_on_the_way(proxy, &config, &origin);
 }
 
 #[test]
@@ -61,11 +57,7 @@ fn real_tinyproxy_that_filters() {
     // One remedy goes into the file that Filter names.
     let remedy = diagnosis.remedy(id, "the file that Filter in tinyproxy.conf names");
     config.put_file("filter", &format!("^allowed\\.example\\.com$\n{}\n", remedy.config));
-    let _proxy = world.restart(proxy, &config);
-    world.doctor(via).is_free_of(&[id]);
-    let after = world.go_traffic(&origin, via);
-    assert_eq!(after.connections, 1, "{after:?}");
-    let found = (&diagnosis, id);
-    let (before, after) = (evidence::ended(&run), evidence::said(&after));
-    evidence::repaired(Program::Tinyproxy, "`Filter` with `FilterDefaultDeny Yes`", before, found, &remedy, after);
+    let case =
+        Case::new(&world, "`Filter` with `FilterDefaultDeny Yes`", evidence::ended(&run), (&diagnosis, id), &remedy);
+    case.is_repaired_on_the_way(proxy, &config, &origin);
 }
