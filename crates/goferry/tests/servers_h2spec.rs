@@ -5,13 +5,12 @@
 
 use std::env;
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use goferry_lab::made;
 use goferry_lab::serve::ServeProcess;
-use goferry_module::zip::create_module_zip;
-use goferry_module::{DirHash, ModulePath, ModuleVersion, Version};
+use goferry_lab::universe::noise;
 use tempfile::TempDir;
 
 const INSTALL: &str =
@@ -90,26 +89,9 @@ fn serve(folder: &Path) -> ServeProcess {
 
 /// Puts `example.com/m@v1.0.0` into a store.
 fn publish(store: &Path) {
-    let module = ModulePath::parse("example.com/m").unwrap();
-    let module = ModuleVersion::new(module, Version::parse("v1.0.0").unwrap()).unwrap();
-    let go_mod = b"module example.com/m\n\ngo 1.21\n".to_vec();
-    // Nothing that deflates.
-    let mut state = 1_u64;
-    let noise = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    });
-    let files = [("go.mod", go_mod.clone()), ("noise.bin", noise.take(LARGE).collect())];
-    let zip = create_module_zip(&module, files).unwrap();
-    let hash = DirHash::of_zip(Cursor::new(&zip)).unwrap().to_string();
-    let folder = store.join("example.com/m/@v");
-    fs::create_dir_all(&folder).unwrap();
-    let info = br#"{"Version":"v1.0.0","Time":"2024-01-02T03:04:05Z"}"#.to_vec();
-    for (kind, bytes) in [("info", info), ("mod", go_mod), ("ziphash", hash.into_bytes()), ("zip", zip)] {
-        fs::write(folder.join(format!("v1.0.0.{kind}")), bytes).unwrap();
-    }
+    let module = made::module("example.com/m@v1.0.0");
+    let go_mod = made::go_mod(&module, "1.21", None);
+    made::Made::new(module, go_mod, &[("noise.bin", &noise(LARGE, 1))]).store(store).unwrap();
 }
 
 /// Where h2spec is: `GOFERRY_H2SPEC`, PATH, or where `cargo xtask provision` puts it, below the target folder of this build.
