@@ -45,10 +45,11 @@ impl Taken {
         self.given.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Paths that only `self` took.
-    pub(crate) fn beyond<'a>(&'a self, other: &Taken) -> Vec<&'a str> {
-        let theirs: std::collections::BTreeSet<&str> = other.given.iter().map(|(path, _)| path.as_str()).collect();
-        self.given.iter().map(|(path, _)| path.as_str()).filter(|path| !theirs.contains(path)).collect()
+    /// Paths that `others` did not take, and those taken once more.
+    pub(crate) fn beyond<'a>(&'a self, others: &'a [(String, usize)]) -> Vec<&'a str> {
+        let mut known: std::collections::BTreeSet<&str> = others.iter().map(|(path, _)| path.as_str()).collect();
+        let (mut taken, paths) = (std::collections::BTreeSet::new(), self.given.iter().map(|(path, _)| path.as_str()));
+        paths.filter(|path| !taken.insert(*path) || known.insert(path)).collect()
     }
 }
 

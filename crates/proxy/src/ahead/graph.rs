@@ -6,6 +6,7 @@ use goferry_module::{ModulePath, ModuleVersion, Version};
 
 use super::guesses::Guesses;
 use super::requires::Requires;
+use super::zips::Standing;
 
 /// Files of a closure that are fetched before any was asked for; each that is makes it two more.
 const WINDOW: usize = 32;
@@ -26,6 +27,10 @@ pub(super) struct Graph {
     scan: Option<ModulePath>,
     /// What it was at each of the last requests, the oldest first.
     scans: VecDeque<ModulePath>,
+    /// The last requests.
+    recent: VecDeque<Recent>,
+    /// What came last before the order was over, or first after it.
+    unsure: HashSet<ModulePath>,
     /// Whether it left that order: then what the main module requires itself has been read.
     inside: bool,
     highest: HashMap<ModulePath, Version>,
@@ -38,6 +43,16 @@ pub(super) struct Graph {
     pending: HashSet<ModuleVersion>,
     used: usize,
     guesses: Guesses,
+}
+
+/// A `.mod` that the client asked for lately.
+#[derive(Debug)]
+struct Recent {
+    path: ModulePath,
+    /// Whether it came out of the order of paths.
+    late: bool,
+    /// Whether the order alone says that the main module requires it: it was not known before, and a closure has it.
+    guess: bool,
 }
 
 /// A `.mod` to be had.
@@ -79,9 +94,23 @@ impl Graph {
         self.asked.len()
     }
 
-    /// Whether the main module requires the path itself, as far as is known.
+    /// Whether the main module requires the path itself.
+    pub(super) fn standing(&self, path: &ModulePath) -> Standing {
+        match self.roots.contains(path) {
+            true if self.unsure.contains(path) || self.doubted().any(|recent| recent.path == *path) => Standing::Unsure,
+            true => Standing::Root,
+            false => Standing::Other,
+        }
+    }
+
+    /// The same, where that is certain.
     pub(super) fn is_root(&self, path: &ModulePath) -> bool {
-        self.roots.contains(path)
+        self.standing(path) == Standing::Root
+    }
+
+    /// What came since one came late: that one was held up somewhere, or the order is over.
+    fn doubted(&self) -> impl Iterator<Item = &Recent> {
+        self.recent.iter().skip_while(|recent| !recent.late).filter(|recent| recent.guess)
     }
 
     /// How many paths the main module requires itself, as far as is known.
@@ -97,7 +126,7 @@ impl Graph {
     /// The versions that are selected, as far as is known: of what the main module requires itself, or of what is
     /// required only by modules below go 1.17.
     pub(super) fn selected(&self, roots: bool) -> Vec<ModuleVersion> {
-        let of = self.highest.iter().filter(|(path, _)| self.roots.contains(*path) == roots);
+        let of = self.highest.iter().filter(|(path, _)| self.is_root(path) == roots);
         of.filter_map(|(path, version)| ModuleVersion::new(path.clone(), version.clone()).ok()).collect()
     }
 
@@ -117,6 +146,7 @@ impl Graph {
         self.guesses.restart();
         self.scan = None;
         self.scans.clear();
+        self.recent.clear();
         self.inside = false;
     }
 
@@ -128,10 +158,7 @@ impl Graph {
         if self.asked.insert(module.clone()) {
             note(&mut self.highest, module);
             let path = module.path();
-            self.inside |= self.scans.len() == LATE && self.scans.front().is_some_and(|scan| scan > path);
-            if !self.inside || !self.members.contains(module) {
-                self.roots.insert(path.clone());
-            }
+            self.place(module);
             if self.scan.as_ref().is_none_or(|scan| scan < path) {
                 self.scan = Some(path.clone());
             }
@@ -142,6 +169,41 @@ impl Graph {
             self.guesses.asked(module);
         }
         self.next()
+    }
+
+    /// Whether the main module requires it itself. One that comes late says nothing: a busy machine may hold any request
+    /// up. When several of the last ones are late the order is over.
+    fn place(&mut self, module: &ModuleVersion) {
+        let (path, member) = (module.path(), self.members.contains(module));
+        let late = self.scans.len() == LATE && self.scans.front().is_some_and(|scan| scan > path);
+        if self.inside {
+            if !member {
+                self.roots.insert(path.clone());
+            }
+            return;
+        }
+        let guess = self.roots.insert(path.clone()) && member;
+        if self.recent.len() == 2 * LATE {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { path: path.clone(), late, guess });
+        if self.recent.iter().filter(|recent| recent.late).count() >= LATE / 2 {
+            self.inside = true;
+            let recent = std::mem::take(&mut self.recent);
+            // Where they begin to be many: before, one was held up.
+            let many = |at: &usize| {
+                let late = recent.range(*at..).filter(|recent| recent.late).count();
+                late * 2 >= recent.len() - at
+            };
+            let first = (0..recent.len()).filter(|at| recent[*at].late).find(many);
+            for (at, Recent { path, .. }) in recent.into_iter().enumerate().filter(|(_, recent)| recent.guess) {
+                if first.is_some_and(|first| at < first) {
+                    self.unsure.insert(path);
+                } else {
+                    self.roots.remove(&path);
+                }
+            }
+        }
     }
 
     /// What a `.mod` requires, which the client has read, or which was fetched for being a member of a closure.

@@ -7,7 +7,7 @@ use goferry_module::{FileKind, ModulePath, ModuleVersion};
 use super::graph::{Graph, Next};
 use super::infos::Infos;
 use super::requires::Requires;
-use super::zips::Zips;
+use super::zips::{Standing, Zips};
 use crate::route::Route;
 
 /// A client that asked for more than this is forgotten and met anew.
@@ -119,6 +119,7 @@ impl Session {
         }
         if std::mem::take(&mut self.left_graph) {
             self.graph.restart();
+            self.zips.restart();
         }
         go_mods(self.graph.asks(module))
     }
@@ -139,8 +140,11 @@ impl Session {
             fetch.push(ToFetch { module: module.clone(), kind: FileKind::Mod, follow: false });
         }
         let graph = &self.graph;
-        let is_root = |module: &ModuleVersion| graph.count() == 0 || graph.is_root(module.path());
-        let zips = self.zips.zip(module, is_root).into_iter();
+        let standing = |module: &ModuleVersion| match graph.count() {
+            0 => Standing::Root,
+            _ => graph.standing(module.path()),
+        };
+        let zips = self.zips.zip(module, standing).into_iter();
         fetch.extend(zips.map(|module| ToFetch { module, kind: FileKind::Zip, follow: false }));
         fetch
     }

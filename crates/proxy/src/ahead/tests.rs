@@ -63,8 +63,53 @@ impl World {
         world
     }
 
+    /// The same, where some come later than their turn: each of `late` by so many requests.
+    fn graph_in_disorder(&self, late: &[(usize, usize)]) -> Vec<ModuleVersion> {
+        let mut graph = self.graph();
+        for (from, by) in late {
+            let from = from % graph.len();
+            let one = graph.remove(from);
+            graph.insert((from + by).min(graph.len()), one);
+        }
+        graph
+    }
+
+    /// The first 40 are required by the main module, at the newest version, and by each other; some of those are below
+    /// go 1.17. For their tests they require others, which come after them in the order of paths.
+    fn with_tests() -> World {
+        let mut world = World::default();
+        for number in 0..40 {
+            for minor in 0..3 {
+                let older = usize::from(minor > 0);
+                let olds = (number + 2..40).step_by(3).take(8).map(|other| module(other, older));
+                let imports = (number + 1..40).step_by(7).take(2).map(|other| module(other, minor));
+                let tests = (0..4).map(|test| module(100 + (number * 5 + test) % 90, older));
+                let requires: Vec<ModuleVersion> = olds.chain(imports).chain(tests).collect();
+                world.add(module(number, minor), number % 10 != 9, &requires);
+            }
+            world.roots.push(module(number, 2));
+        }
+        for test in 100..190 {
+            for minor in 0..3 {
+                world.add(module(test, minor), true, &[module(100 + (test + 1) % 90, 0)]);
+            }
+        }
+        world
+    }
+
     fn requires(&self, module: &ModuleVersion) -> &Requires {
         &self.go_mods[module]
+    }
+
+    /// What `go list -m all` asks for: the highest version of every path that is read or required by what is read.
+    fn build_list(&self) -> Vec<ModuleVersion> {
+        let graph = self.graph();
+        let mut all: BTreeMap<ModulePath, Version> = BTreeMap::new();
+        for module in graph.iter().chain(graph.iter().flat_map(|module| self.requires(module).list.iter())) {
+            let known = all.entry(module.path().clone()).or_insert_with(|| module.version().clone());
+            *known = known.clone().max(module.version().clone());
+        }
+        all.into_iter().map(|(path, version)| ModuleVersion::new(path, version).unwrap()).collect()
     }
 
     /// The `.mod`s that the go command reads, in its order.
@@ -209,14 +254,7 @@ fn infos_after_the_zips_are_those_of_the_zips() {
 #[test]
 fn listing_asks_for_what_is_pruned_out_too() {
     let world = World::random(77, 60, 0);
-    let graph = world.graph();
-    let mut all: BTreeMap<ModulePath, Version> = BTreeMap::new();
-    for module in graph.iter().chain(graph.iter().flat_map(|module| world.requires(module).list.iter())) {
-        let known = all.entry(module.path().clone()).or_insert_with(|| module.version().clone());
-        *known = known.clone().max(module.version().clone());
-    }
-    let all: Vec<ModuleVersion> =
-        all.into_iter().map(|(path, version)| ModuleVersion::new(path, version).unwrap()).collect();
+    let (graph, all) = (world.graph(), world.build_list());
     assert!(all.len() > world.roots.len() + 10);
     let mut client = Client::new(&world);
     client.asks(FileKind::Mod, &graph, 2);
@@ -263,6 +301,38 @@ fn a_list_of_all_modules_promises_the_zips_of_the_roots_only() {
     }
 }
 
+/// `go list -m all`, then `go mod download` with another module cache, and one `.mod` comes long after its turn, as happens
+/// on a busy machine.
+#[test]
+fn one_that_comes_late_is_no_proof_of_all() {
+    let world = World::with_tests();
+    let (mut zips, mut in_all) = (0, 0);
+    for (from, by) in (0..40).step_by(2).flat_map(|from| [0, 1, 8, 15, 17, 20, 30].map(|by| (from, by))) {
+        let mut client = Client::new(&world);
+        let graph = world.graph_in_disorder(&[(from, by)]);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, &world.build_list(), 2);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, &world.roots, 1);
+        client.waits = 0;
+        client.asks(FileKind::Zip, &world.roots, 2);
+        let wasted = client.wasted(FileKind::Zip);
+        assert!(wasted.is_empty(), "number {from} comes {by} later: {} zips: {wasted:?}", wasted.len());
+        // What is not certain is waited for.
+        let most = if by == 0 { 4 } else { 30 };
+        assert!(client.waits <= most, "number {from} comes {by} later: {} waits", client.waits);
+        // With the same one no .mod is asked for again, and the order of the .mods alone tells which zips.
+        let mut client = Client::new(&world);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, &world.build_list(), 2);
+        client.asks(FileKind::Zip, &world.roots, 2);
+        let count = client.wasted(FileKind::Zip).len();
+        assert!(count <= 8, "number {from} comes {by} later: {count} zips");
+        (zips, in_all) = (zips + world.roots.len(), in_all + count);
+    }
+    assert!(in_all * 50 <= zips, "{in_all} zips beside {zips}");
+}
+
 #[test]
 fn a_session_stays_small() {
     let mut session = Session::default();
@@ -294,6 +364,26 @@ proptest! {
         prop_assert_eq!(client.wasted(FileKind::Zip), Vec::<String>::new());
         let wasted = client.wasted(FileKind::Info);
         prop_assert!(wasted.len() <= 8 + client.asked.len() / 20, "{wasted:?} beside {}", client.asked.len());
+    }
+
+    /// `go list -m all`, then `go mod download` with another module cache, whatever order the `.mod`s come in: on a busy
+    /// machine one may come long after its turn.
+    #[test]
+    fn who_comes_late_costs_no_zips(
+        seed: u64,
+        count in 20_usize..120,
+        below in 5_u64..30,
+        late in proptest::collection::vec((0_usize..200, 1_usize..60), 0..6),
+    ) {
+        let world = World::random(seed, count, below);
+        let mut client = Client::new(&world);
+        let graph = world.graph_in_disorder(&late);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, &world.build_list(), 2);
+        client.asks(FileKind::Mod, &graph, 2);
+        client.asks(FileKind::Info, &world.roots, 1);
+        client.asks(FileKind::Zip, &world.roots, 2);
+        prop_assert_eq!(client.wasted(FileKind::Zip), Vec::<String>::new());
     }
 
     /// Any events in any order: no panic, and nothing is fetched twice for the same reason without end.
