@@ -33,5 +33,5 @@ fn real_caddy_with_protocols_h1() {
     let remedy = diagnosis.remedy(id, "Caddy");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "`protocols h1`", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }

@@ -50,7 +50,7 @@ fn real_envoy_with_codec_http1() {
         (&diagnosis, id),
         &remedy,
     );
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]

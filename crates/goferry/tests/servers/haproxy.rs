@@ -36,7 +36,7 @@ fn real_haproxy_without_alpn() {
     let remedy = diagnosis.remedy(id, "HAProxy");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "a bind line without alpn", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn real_haproxy_with_one_stream() {
     apply(&mut config, &remedy);
     let case =
         Case::new(&world, "`tune.h2.max-concurrent-streams 1`", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]

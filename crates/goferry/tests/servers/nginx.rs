@@ -34,7 +34,7 @@ fn real_nginx_without_h2() {
     apply(&mut config, &remedy);
     let case =
         Case::new(&world, "`listen 443 ssl;`, HTTP/1.1 only", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn real_nginx_that_says_goaway_after_ten_requests() {
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "`keepalive_requests 10;`", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 /// HTTP/1.1 without keep-alive, in the two ways that nginx has for it.
@@ -98,7 +98,7 @@ fn real_nginx_with_tls_1_2_only() {
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "`ssl_protocols TLSv1.2;`", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn real_nginx_that_demands_a_client_certificate() {
     let remedy = diagnosis.remedy(id, "nginx");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "`ssl_verify_client on;`", evidence::ended(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }
 
 #[test]
@@ -135,5 +135,5 @@ fn real_nginx_with_one_stream() {
     apply(&mut config, &remedy);
     let case =
         Case::new(&world, "`http2_max_concurrent_streams 1;`", evidence::said(&before), (&diagnosis, id), &remedy);
-    case.is_repaired(server, &config);
+    case.ends_repaired(server, &config);
 }

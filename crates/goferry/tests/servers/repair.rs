@@ -33,21 +33,21 @@ impl<'a> Case<'a> {
 
     /// Starts the module proxy anew: doctor has nothing left to find, and go needs one connection.
     #[track_caller]
-    pub(crate) fn is_repaired(self, server: RealServer, config: &Config) {
+    pub(crate) fn ends_repaired(self, server: RealServer, config: &Config) {
         let server = self.world.restart(server, config);
-        self.is_gone(config, &server, None);
+        self.end(config, &server, None);
     }
 
     /// Starts the forward proxy anew, with the same end: `origin` is the module proxy behind it.
     #[track_caller]
-    pub(crate) fn is_repaired_on_the_way(self, proxy: RealServer, config: &Config, origin: &RealServer) {
+    pub(crate) fn ends_repaired_on_the_way(self, proxy: RealServer, config: &Config, origin: &RealServer) {
         let via = proxy.address();
         let _proxy = self.world.restart(proxy, config);
-        self.is_gone(config, origin, Some(via));
+        self.end(config, origin, Some(via));
     }
 
     #[track_caller]
-    fn is_gone(self, config: &Config, log: &RealServer, via: Option<SocketAddr>) {
+    fn end(self, config: &Config, log: &RealServer, via: Option<SocketAddr>) {
         self.world.doctor(via).is_free_of(&[self.diagnosis.1]);
         let after = self.world.go_traffic(log, via);
         assert_eq!(after.connections, 1, "{after:?}");

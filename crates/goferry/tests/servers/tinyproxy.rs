@@ -37,7 +37,7 @@ fn real_tinyproxy_that_allows_another_port_only() {
     let remedy = diagnosis.remedy(id, "tinyproxy");
     apply(&mut config, &remedy);
     let case = Case::new(&world, "`ConnectPort 563`", evidence::ended(&run), (&diagnosis, id), &remedy);
-    case.is_repaired_on_the_way(proxy, &config, &origin);
+    case.ends_repaired_on_the_way(proxy, &config, &origin);
 }
 
 #[test]
@@ -59,5 +59,5 @@ fn real_tinyproxy_that_filters() {
     config.put_file("filter", &format!("^allowed\\.example\\.com$\n{}\n", remedy.config));
     let case =
         Case::new(&world, "`Filter` with `FilterDefaultDeny Yes`", evidence::ended(&run), (&diagnosis, id), &remedy);
-    case.is_repaired_on_the_way(proxy, &config, &origin);
+    case.ends_repaired_on_the_way(proxy, &config, &origin);
 }
