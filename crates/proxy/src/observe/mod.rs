@@ -121,6 +121,6 @@ impl Observer for Watch {
 
     fn ended(&self, record: Box<Record>) {
         self.metrics.ended(&record);
-        self.log.request(record);
+        self.log.request(&record);
     }
 }

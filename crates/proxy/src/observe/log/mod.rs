@@ -1,15 +1,18 @@
 //! The log: a line for each request, and for what else an operator is to know. docs/operations.md has its fields.
 //!
-//! Lines go through a bounded channel to one thread that writes them. Where whoever reads is too slow lines are dropped,
-//! counted, and the log says so: serving never waits.
+//! Whoever has something to say makes the line and adds it to a bounded text; one thread writes what has gathered. Where
+//! whoever reads is too slow lines are dropped, counted, and the log says so: serving never waits. (Were the lines made on
+//! the thread that writes them, what they are made of would be freed there: that takes the allocator's locks of the
+//! threads that serve.)
 
 mod line;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,30 +25,40 @@ pub(super) use self::line::{harmless, seconds};
 use crate::config::LogFormat;
 use crate::exchange::Record;
 
-/// Lines that wait to be written.
-const WAITING: usize = 8192;
-/// Bytes that are gathered for one write.
-const BATCH: usize = 64 << 10;
+/// Bytes of lines that wait to be written.
+const WAITING: usize = 2 << 20;
 /// How long lines are gathered for the next write. A thread that waits for each line has to be woken for each.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long the end waits for what is not written yet.
 const END: Duration = Duration::from_secs(2);
 
+type Output = Box<dyn Write + Send>;
+
 /// The log.
 pub struct Log {
-    /// `None` once it ends, and where there is no thread.
-    sender: Option<SyncSender<Message>>,
+    waiting: Arc<Waiting>,
     dropped: IntCounter,
-    /// Told when the thread has written all.
-    done: Mutex<Receiver<()>>,
+    /// Told when the thread has written all; `None` where there is no thread.
+    done: Option<Mutex<Receiver<()>>>,
 }
 
-enum Message {
-    /// A request that was over then. Its line is made on the thread that writes it.
-    Request(jiff::Timestamp, Box<Record>),
-    Note(Box<Note>),
-    /// From here on in another form, to another place.
-    Turn(LogFormat, Box<dyn Write + Send>),
+/// What is not written yet.
+struct Waiting {
+    /// The form of `lines`, to make a line in before they are locked.
+    json: AtomicBool,
+    lines: Mutex<Lines>,
+    more: Condvar,
+    /// Bytes that may wait.
+    most: usize,
+}
+
+struct Lines {
+    format: LogFormat,
+    /// Whole lines.
+    text: String,
+    /// From so many bytes of `text` on lines go there.
+    turns: Vec<(usize, Output)>,
+    over: bool,
 }
 
 impl Log {
@@ -57,17 +70,21 @@ impl Log {
         Ok(Log::to(output(file)?, format, dropped, WAITING))
     }
 
-    fn to(output: Box<dyn Write + Send>, format: LogFormat, dropped: IntCounter, waiting: usize) -> Log {
-        let (sender, receiver) = sync_channel(waiting);
+    fn to(output: Output, format: LogFormat, dropped: IntCounter, most: usize) -> Log {
+        let lines = Lines { format, text: String::new(), turns: Vec::new(), over: false };
+        let json = AtomicBool::new(format == LogFormat::Json);
+        let waiting = Arc::new(Waiting { json, lines: Mutex::new(lines), more: Condvar::new(), most });
         let (over, done) = channel();
-        let count = dropped.clone();
-        let begun = thread::Builder::new()
-            .name("goferry-log".to_owned())
-            .spawn(move || Writer { output, format, dropped: count, said: 0 }.run(&receiver, &over));
+        let writer = Writer { output, waiting: Arc::clone(&waiting), dropped: dropped.clone(), said: 0 };
+        let work = move || {
+            writer.run();
+            let _ = over.send(());
+        };
+        let begun = thread::Builder::new().name("goferry-log".to_owned()).spawn(work);
         if let Err(error) = &begun {
             tracing::error!(%error, "there is no thread for the log: nothing is logged");
         }
-        Log { sender: begun.is_ok().then_some(sender), dropped, done: Mutex::new(done) }
+        Log { waiting, dropped, done: begun.is_ok().then_some(Mutex::new(done)) }
     }
 
     /// Goes on in another form, to another place. A file is opened again even where it is the same.
@@ -75,108 +92,137 @@ impl Log {
     /// # Errors
     /// Where the file cannot be opened: all stays as it was.
     pub fn turn_to(&self, format: LogFormat, file: Option<&Path>) -> Result<(), FetchError> {
-        let turn = Message::Turn(format, output(file)?);
-        if let Some(sender) = &self.sender
-            && let Err(TrySendError::Full(turn)) = sender.try_send(turn)
-        {
-            // Lines may be dropped, this not: it waits for its place, on a thread of its own.
-            let sender = sender.clone();
-            thread::spawn(move || sender.send(turn));
-        }
+        let output = output(file)?;
+        let mut lines = self.waiting.lines();
+        let at = lines.text.len();
+        lines.turns.push((at, output));
+        lines.format = format;
+        self.waiting.json.store(format == LogFormat::Json, Ordering::Relaxed);
+        drop(lines);
+        self.waiting.more.notify_one();
         Ok(())
     }
 
     /// A request is over.
-    pub fn request(&self, record: Box<Record>) {
-        self.send(Message::Request(jiff::Timestamp::now(), record));
+    pub fn request(&self, record: &Record) {
+        self.add(&Line::Request(Request::of(jiff::Timestamp::now(), record)));
     }
 
     /// Something else.
     pub fn note(&self, note: Note) {
-        self.send(Message::Note(Box::new(note.at(jiff::Timestamp::now()))));
+        self.add(&Line::Note(note.at(jiff::Timestamp::now())));
     }
 
-    fn send(&self, message: Message) {
-        if let Some(sender) = &self.sender
-            && let Err(TrySendError::Full(_)) = sender.try_send(message)
-        {
+    fn add(&self, line: &Line<'_>) {
+        if self.done.is_none() {
+            return;
+        }
+        let (mut format, mut text) = (self.waiting.format(), String::with_capacity(256));
+        line.write(format, &mut text);
+        let mut lines = self.waiting.lines();
+        // It may have turned meanwhile.
+        if lines.format != format {
+            format = lines.format;
+            text.clear();
+            line.write(format, &mut text);
+        }
+        if lines.text.len() + text.len() > self.waiting.most {
             self.dropped.inc();
+            return;
+        }
+        let first = lines.text.is_empty();
+        lines.text.push_str(&text);
+        drop(lines);
+        if first {
+            self.waiting.more.notify_one();
         }
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        drop(self.sender.take());
+        self.waiting.lines().over = true;
+        self.waiting.more.notify_one();
         // Whoever does not read must not hold the end up.
-        let _ = self.done.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(END);
+        if let Some(done) = &self.done {
+            let _ = done.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(END);
+        }
     }
 }
 
-fn output(file: Option<&Path>) -> Result<Box<dyn Write + Send>, FetchError> {
+impl Waiting {
+    fn format(&self) -> LogFormat {
+        if self.json.load(Ordering::Relaxed) { LogFormat::Json } else { LogFormat::Text }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn output(file: Option<&Path>) -> Result<Output, FetchError> {
     match file {
         None => Ok(Box::new(io::stderr())),
         Some(path) => {
             let opened: io::Result<File> = OpenOptions::new().append(true).create(true).open(path);
             let failed =
                 |error: &io::Error| FetchError::local(format_args!("opening the log {}", path.display()), error);
-            opened.map(|file| Box::new(file) as Box<dyn Write + Send>).map_err(|error| failed(&error))
+            opened.map(|file| Box::new(file) as Output).map_err(|error| failed(&error))
         }
     }
 }
 
 struct Writer {
-    output: Box<dyn Write + Send>,
-    format: LogFormat,
+    output: Output,
+    waiting: Arc<Waiting>,
     dropped: IntCounter,
     /// Of the dropped lines, those that the log has said.
     said: u64,
 }
 
 impl Writer {
-    fn run(mut self, receiver: &Receiver<Message>, over: &Sender<()>) {
+    /// Writes until the log is over and all is written.
+    fn run(mut self) {
         let mut text = String::new();
-        while let Ok(first) = receiver.recv() {
-            let mut next = Some(first);
-            while let Some(message) = next {
-                self.take(message, &mut text);
-                if text.len() >= BATCH {
-                    self.write(&mut text);
-                }
-                next = receiver.try_recv().ok();
+        loop {
+            let idle = |lines: &mut Lines| lines.text.is_empty() && lines.turns.is_empty() && !lines.over;
+            let mut lines =
+                self.waiting.more.wait_while(self.waiting.lines(), idle).unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut lines.text, &mut text);
+            let (turns, over, format) = (std::mem::take(&mut lines.turns), lines.over, lines.format);
+            drop(lines);
+            let mut written = 0;
+            for (at, output) in turns {
+                self.write(&text[written..at]);
+                (self.output, written) = (output, at);
             }
-            self.say_dropped(&mut text);
-            self.write(&mut text);
+            self.write(&text[written..]);
+            text.clear();
+            self.say_dropped(format);
+            if over {
+                return;
+            }
             thread::sleep(GATHER);
         }
-        let _ = over.send(());
     }
 
-    fn take(&mut self, message: Message, text: &mut String) {
-        match message {
-            Message::Request(time, record) => Line::Request(Request::of(time, &record)).write(self.format, text),
-            Message::Note(note) => Line::Note(*note).write(self.format, text),
-            Message::Turn(format, output) => {
-                self.write(text);
-                (self.format, self.output) = (format, output);
-            }
-        }
-    }
-
-    fn say_dropped(&mut self, text: &mut String) {
+    fn say_dropped(&mut self, format: LogFormat) {
         let dropped = self.dropped.get();
         if dropped > self.said {
             let lines = dropped - self.said;
             let note = Note::warning("log", format!("{lines} lines of this log were dropped: it is read too slowly"));
-            Line::Note(note.at(jiff::Timestamp::now())).write(self.format, text);
+            let mut text = String::new();
+            Line::Note(note.at(jiff::Timestamp::now())).write(format, &mut text);
+            self.write(&text);
             self.said = dropped;
         }
     }
 
     /// Writes whole lines. A log that takes nothing is no reason to serve nothing.
-    fn write(&mut self, text: &mut String) {
-        let _ = self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush());
-        text.clear();
+    fn write(&mut self, text: &str) {
+        if !text.is_empty() {
+            let _ = self.output.write_all(text.as_bytes()).and_then(|()| self.output.flush());
+        }
     }
 }
 

@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar};
 use std::time::Instant;
 
 use http::{Method, StatusCode};
@@ -32,9 +30,9 @@ fn record() -> Record {
 
 /// Keeps what is written; holds writers up while `stopped`.
 #[derive(Clone, Default)]
-struct Output(Arc<(Mutex<Vec<u8>>, Condvar, AtomicBool)>);
+struct Kept(Arc<(Mutex<Vec<u8>>, Condvar, AtomicBool)>);
 
-impl Output {
+impl Kept {
     fn stop(&self, stop: bool) {
         let _held = self.0.0.lock().unwrap();
         self.0.2.store(stop, Ordering::SeqCst);
@@ -46,7 +44,7 @@ impl Output {
     }
 }
 
-impl Write for Output {
+impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let kept = self.0.0.lock().unwrap();
         let mut kept = self.0.1.wait_while(kept, |_| self.0.2.load(Ordering::SeqCst)).unwrap();
@@ -65,9 +63,9 @@ fn dropped() -> IntCounter {
 
 #[test]
 fn a_line_for_programs() {
-    let output = Output::default();
-    let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), 8);
-    log.request(Box::new(record()));
+    let output = Kept::default();
+    let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), WAITING);
+    log.request(&record());
     log.note(Note::warning("network", "5 % out of order").of("https://goproxy.example.com").share(0.05));
     drop(log);
     let text = output.text();
@@ -92,12 +90,12 @@ fn every_line_is_what_the_schema_says() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/access-log-1.json");
     let schema: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let output = Output::default();
-    let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), 64);
-    log.request(Box::new(record()));
-    log.request(Box::new(Record { status: None, complete: false, note: answer::Note::default(), ..record() }));
+    let output = Kept::default();
+    let log = Log::to(Box::new(output.clone()), LogFormat::Json, dropped(), WAITING);
+    log.request(&record());
+    log.request(&Record { status: None, complete: false, note: answer::Note::default(), ..record() });
     let note = answer::Note { error: Some("no\n".to_owned()), user: Some("ci".to_owned()), ..answer::Note::default() };
-    log.request(Box::new(Record { status: Some(StatusCode::BAD_GATEWAY), note, ..record() }));
+    log.request(&Record { status: Some(StatusCode::BAD_GATEWAY), note, ..record() });
     log.note(Note::info("pool", "2 more connections"));
     drop(log);
     let text = output.text();
@@ -112,11 +110,11 @@ fn every_line_is_what_the_schema_says() {
 
 #[test]
 fn a_line_for_people() {
-    let output = Output::default();
-    let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped(), 8);
-    log.request(Box::new(record()));
+    let output = Kept::default();
+    let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped(), WAITING);
+    log.request(&record());
     let note = answer::Note { error: Some("nothing\nhere".to_owned()), ..answer::Note::default() };
-    log.request(Box::new(Record { status: Some(StatusCode::NOT_FOUND), bytes: 0, note, ..record() }));
+    log.request(&Record { status: Some(StatusCode::NOT_FOUND), bytes: 0, note, ..record() });
     log.note(Note::info("pool", "3 more connections").of("https://goproxy.example.com"));
     drop(log);
     let text = output.text();
@@ -134,11 +132,11 @@ fn a_line_for_people() {
 #[test]
 fn what_a_client_sends_cannot_write_lines_or_move_the_cursor() {
     for format in [LogFormat::Text, LogFormat::Json] {
-        let output = Output::default();
-        let log = Log::to(Box::new(output.clone()), format, dropped(), 8);
+        let output = Kept::default();
+        let log = Log::to(Box::new(output.clone()), format, dropped(), WAITING);
         let evil = "/a\u{1b}[2J\r\n10.0.0.8 200\u{9b}31m\u{202e}x\u{7f}".to_owned() + &"y".repeat(10_000);
         let note = answer::Note { user: Some(evil.clone()), error: Some(evil.clone()), ..answer::Note::default() };
-        log.request(Box::new(Record { path: evil, note, ..record() }));
+        log.request(&Record { path: evil, note, ..record() });
         drop(log);
         let text = output.text();
         assert_eq!(text.lines().count(), 1, "{text:?}");
@@ -149,12 +147,12 @@ fn what_a_client_sends_cannot_write_lines_or_move_the_cursor() {
 
 #[test]
 fn a_log_that_nobody_reads_holds_nothing_up_and_says_what_it_lost() {
-    let (output, dropped) = (Output::default(), dropped());
+    let (output, dropped) = (Kept::default(), dropped());
     output.stop(true);
-    let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped.clone(), 4);
+    let log = Log::to(Box::new(output.clone()), LogFormat::Text, dropped.clone(), 400);
     let began = Instant::now();
     for _ in 0..1000 {
-        log.request(Box::new(record()));
+        log.request(&record());
     }
     assert!(began.elapsed() < Duration::from_secs(1));
     // What waits, and what the writer took along before it was held up.
@@ -173,16 +171,16 @@ fn a_file_is_opened_again_when_the_settings_are_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let (file, old) = (dir.path().join("log"), dir.path().join("log.1"));
     let log = Log::open(LogFormat::Text, Some(&file), dropped()).unwrap();
-    log.request(Box::new(record()));
+    log.request(&record());
     let began = Instant::now();
     while std::fs::read(&file).unwrap().is_empty() && began.elapsed() < Duration::from_secs(10) {
         thread::sleep(Duration::from_millis(2));
     }
     std::fs::rename(&file, &old).unwrap();
     log.turn_to(LogFormat::Json, Some(&file)).unwrap();
-    log.request(Box::new(record()));
+    log.request(&record());
     assert!(log.turn_to(LogFormat::Json, Some(&dir.path().join("no/such/folder"))).is_err());
-    log.request(Box::new(record()));
+    log.request(&record());
     drop(log);
     assert_eq!(std::fs::read_to_string(&old).unwrap().lines().count(), 1);
     let new = std::fs::read_to_string(&file).unwrap();
