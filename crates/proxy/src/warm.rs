@@ -17,18 +17,19 @@ use goferry_net::Party;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::answer::{Answer, Content, Request};
 use crate::config::{Action, Rule};
 use crate::modules::Modules;
-use crate::store::blocking;
 
 /// Most parts of a body: the modules of a workspace.
 const PARTS: usize = 4_096;
 /// Most files that one body may name.
 const FILES: usize = 100_000;
+/// Most lines of one go.sum: two for each file.
+const LINES: usize = 2 * FILES;
 /// Files that are fetched at once.
 const AT_ONCE: usize = 256;
 /// Failures that are named in the summary.
@@ -94,6 +95,8 @@ pub struct Failed {
 pub struct Warm {
     modules: Arc<Modules>,
     rules: Vec<Rule>,
+    /// Reading a body takes many times its size: one at a time.
+    reading: Semaphore,
 }
 
 type File = (ModuleVersion, FileKind);
@@ -102,13 +105,12 @@ impl Warm {
     /// Into the store of `modules`, but for what `rules` block.
     #[must_use]
     pub fn new(modules: Arc<Modules>, rules: Vec<Rule>) -> Warm {
-        Warm { modules, rules }
+        Warm { modules, rules, reading: Semaphore::new(1) }
     }
 
     /// The answer to a request.
     pub async fn answer(self: &Arc<Self>, request: &Request) -> Answer {
-        let body = request.body.clone();
-        let files = match blocking(move || files_of(&body)).await {
+        let files = match self.read(request.body.clone()).await {
             Ok(files) => files,
             Err(error) => return Answer::text(StatusCode::BAD_REQUEST, error.detail),
         };
@@ -118,6 +120,23 @@ impl Warm {
         let mut answer = Answer::text(StatusCode::OK, "").with(CONTENT_TYPE, HeaderValue::from_static(TYPE));
         answer.content = Content::Stream(receiver);
         answer
+    }
+
+    /// What a body names. On a thread that ends with it: the C library keeps free memory for each thread that used it, and
+    /// gives that of one that ended to the next.
+    async fn read(&self, body: Bytes) -> Result<BTreeSet<File>, FetchError> {
+        let failed = |text: String| FetchError::new(FailKind::Invalid, Party::Goferry, text);
+        let _turn = self.reading.acquire().await;
+        let (sender, receiver) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("warm".to_owned());
+        let read = move || {
+            let files = files_of(&body);
+            drop(body);
+            // Who has gone away needs none.
+            let _ = sender.send(files);
+        };
+        thread.spawn(read).map_err(|error| failed(format!("the system gives no thread: {error}")))?;
+        receiver.await.unwrap_or_else(|_| Err(failed("a thread ended early".to_owned())))
     }
 
     /// Fetches all, for as long as someone reads the progress.
@@ -204,7 +223,13 @@ fn files_of(body: &[u8]) -> Result<BTreeSet<File>, FetchError> {
         }
         let go_mod = part.go_mod.map(|text| GoMod::parse("go.mod", text.as_bytes())).transpose();
         let go_mod = go_mod.map_err(|error| bad(error.to_string()))?;
-        let go_sum = GoSum::parse("go.sum", part.go_sum.unwrap_or_default().as_bytes());
+        let go_sum = part.go_sum.unwrap_or_default();
+        if go_sum.lines().nth(LINES).is_some() {
+            return Err(bad(format!(
+                "a go.sum has more than {LINES} lines; at most {FILES} files are fetched at once"
+            )));
+        }
+        let go_sum = GoSum::parse("go.sum", go_sum.as_bytes());
         if let Some(text) = part.go_work {
             replaces
                 .extend(GoWork::parse("go.work", text.as_bytes()).map_err(|error| bad(error.to_string()))?.replaces);
@@ -351,6 +376,9 @@ mod tests {
         assert!(files_of(b"[1]").unwrap_err().detail.contains("not JSON with go_mod"));
         let sum: String = (0..=FILES).map(|i| format!("example.com/a v1.0.{i}/go.mod h1:x\n")).collect();
         assert!(names(&[part("", &sum)]).unwrap_err().contains("at most"));
+        let sum = SUM.lines().next().unwrap().to_owned() + "\n";
+        assert!(names(&[part("", &sum.repeat(LINES))]).is_ok());
+        assert!(names(&[part("", &sum.repeat(LINES + 1))]).unwrap_err().contains("lines"));
         assert!(names(&vec![Part::default(); PARTS + 1]).unwrap_err().contains("parts"));
     }
 }
