@@ -235,3 +235,53 @@ pub(crate) async fn blocking<T: Send + 'static>(
         Err(error) => Err(FetchError::new(FailKind::Invalid, Party::Goferry, format!("a task ended: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use goferry_env::Inputs;
+    use goferry_env::http_proxy::ProxySettings;
+    use goferry_lab::plain::{PlainServer, Response};
+    use goferry_lab::universe::noise;
+    use goferry_module::{ModulePath, Version};
+    use goferry_net::tls::Roots;
+
+    use super::*;
+    use crate::client::{Anonymous, ClientConfig};
+
+    struct Nobody;
+
+    impl Progress for Nobody {
+        fn bytes(&self, _count: u64) {}
+        fn expected(&self, _count: u64) {}
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_half_that_nobody_takes_is_asked_for_again() {
+        let content = noise(6 << 20, 7);
+        let sent = content.clone();
+        let server = PlainServer::start(move |request| Response::file(sent.clone(), request)).unwrap();
+        server.pace(Duration::from_millis(1));
+        let dir = tempfile::tempdir().unwrap();
+        let settings = ProxySettings::from_inputs(&Inputs::empty("/", "/"));
+        let client = Client::new(settings, Roots::new(Vec::new()), Arc::new(Anonymous), ClientConfig::default());
+        let context = Context {
+            client: Arc::new(client),
+            cache: Arc::new(ModCache::of_downloads(dir.path())),
+            splitter: Arc::default(),
+            progress: Arc::new(Nobody),
+        };
+        let module =
+            ModuleVersion::new(ModulePath::parse("example.com/m").unwrap(), Version::parse("v1.0.0").unwrap()).unwrap();
+        let base = ProxyUrl::parse(&server.url()).unwrap();
+        let losing = async {
+            while !context.splitter.lose_half() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            server.pace(Duration::ZERO);
+        };
+        let (arrived, ()) = tokio::join!(context.zip(&module, &base, "/example.com/m/@v/v1.0.0.zip", 0, false), losing);
+        assert_eq!(arrived.unwrap().bytes, content.len() as u64);
+        let ranges: Vec<_> = server.asked().iter().map(|request| request.field("range").map(str::to_owned)).collect();
+        assert_eq!((ranges.len(), &ranges[0], ranges[1].is_some()), (2, &None, true), "{ranges:?}");
+    }
+}

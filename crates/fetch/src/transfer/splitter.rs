@@ -113,6 +113,17 @@ impl Splitter {
 }
 
 #[cfg(test)]
+impl Splitter {
+    /// Gives the second half of the first piece to nobody. False where there is no piece with enough to spare.
+    pub(super) fn lose_half(&self) -> bool {
+        let transfers = self.transfers.lock().unwrap();
+        let Some(transfer) = transfers.iter().find_map(Weak::upgrade) else { return false };
+        let pieces = transfer.pieces.lock().unwrap();
+        pieces[0].spare() >= LEAST && pieces[0].split().left() > 0
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::super::range::Hole;
     use super::*;

@@ -44,6 +44,8 @@ type Given = (Response, Pool);
 /// How taking an answer ended.
 enum Taken {
     All(Zip),
+    /// All that was asked for came, and yet something is missing.
+    More,
     /// What is held is of no use: the server gives the whole, or no part that fits.
     Misfit(Option<Given>),
 }
@@ -120,6 +122,7 @@ impl<'a> Transfer<'a> {
             };
             match self.take(response, pool, missing).await? {
                 Taken::All(zip) => return Ok(zip),
+                Taken::More => {}
                 Taken::Misfit(instead) => {
                     self.misfit()?;
                     given = instead;
@@ -312,6 +315,15 @@ impl<'a> Transfer<'a> {
         match over {
             None => {
                 let length = length.unwrap_or(0);
+                // A half may have been given away just as the last piece ended: then nobody was there to take it.
+                let left: u64 = holes(&parts.segments().map_err(Trouble::Final)?, length)
+                    .iter()
+                    .map(|hole| hole.to - hole.from)
+                    .sum();
+                if (1..lacking).contains(&left) {
+                    self.held = Held::Disk(parts);
+                    return Ok(Taken::More);
+                }
                 join(parts, length).await.map(Taken::All).map_err(Trouble::Final)
             }
             Some(outcome) => {
