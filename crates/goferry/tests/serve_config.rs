@@ -183,6 +183,12 @@ fn without_a_go_command_an_upstream_is_enough() {
     let output = alone(&upstream[..4]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     assert!(said(&output).contains("there is no GOPROXY"), "{}", said(&output));
+    // Nor where nobody is asked.
+    for flag in ["--offline", "--frozen"] {
+        let output = alone(&[&upstream[..4], &[flag, "--check"]].concat()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        ServeProcess::start(&mut alone(&[&upstream[..4], &[flag]].concat()), &world.path("log")).unwrap();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use goferry_env::{EnvError, Environment, Inputs};
 use goferry_module::SumDb;
 use goferry_proxy::auth::Gate;
-use goferry_proxy::config::{Place, Problem, Problems, Settings, Sources, Tls};
+use goferry_proxy::config::{Place, Problem, Problems, Settings, SourceMode, Sources, Tls};
 use goferry_proxy::server::check_tls;
 
 use crate::args::serve::Serve;
@@ -27,8 +27,10 @@ pub(super) fn read(args: &Serve, inputs: &Inputs) -> Result<(Settings, Environme
     }
     let env = match found {
         Ok(env) => env,
-        // Where an upstream is named nobody needs a GOPROXY: there may be no go command here at all.
-        Err(EnvError::NoGoProxy { .. } | EnvError::BadGoProxy { .. }) if settings.config.upstream.is_some() => {
+        // Where an upstream is named, or none is asked, nobody needs a GOPROXY: there may be no go command here at all.
+        Err(EnvError::NoGoProxy { .. } | EnvError::BadGoProxy { .. })
+            if settings.config.upstream.is_some() || settings.config.source != SourceMode::Fetch =>
+        {
             let inputs = inputs.clone().with_env("GOPROXY", "off");
             Environment::resolve(&inputs).map_err(|error| Failure::failed(error.to_string()))?
         }

@@ -240,7 +240,8 @@ impl Default for Limits {
             idle: Duration::from_secs(180),
             stall: Duration::from_secs(60),
             resets: 1_000,
-            body_bytes: 32 << 20,
+            // A go.sum has some 80 bytes a line, the largest ones some thousands of lines.
+            body_bytes: 8 << 20,
         }
     }
 }
