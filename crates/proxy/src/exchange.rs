@@ -13,10 +13,41 @@ pub trait Observer: Send + Sync {
     fn opened(&self, peer: &Arc<Peer>);
     /// A connection is over.
     fn closed(&self, peer: &Peer);
+    /// A connection ended before anything could be asked on it.
+    fn refused(&self, why: Refused);
     /// A request was read; it is over with [`Observer::ended`].
     fn began(&self, peer: &Peer);
     /// A request is over.
     fn ended(&self, record: Box<Record>);
+}
+
+/// Why nothing could be asked on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// There were as many as the settings allow; it was told so, unless many others were being told already.
+    TooMany,
+    /// HTTP without TLS where TLS is spoken; it was told so.
+    NotTls,
+    /// The TLS handshake failed.
+    Tls,
+    /// The TLS handshake, or anything at all, did not come in time.
+    Timeout,
+}
+
+impl Refused {
+    /// All of them.
+    pub const ALL: [Refused; 4] = [Refused::TooMany, Refused::NotTls, Refused::Tls, Refused::Timeout];
+
+    /// A word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Refused::TooMany => "too_many",
+            Refused::NotTls => "not_tls",
+            Refused::Tls => "tls",
+            Refused::Timeout => "timeout",
+        }
+    }
 }
 
 /// What became of a request.
@@ -110,6 +141,7 @@ pub struct Unobserved;
 impl Observer for Unobserved {
     fn opened(&self, _peer: &Arc<Peer>) {}
     fn closed(&self, _peer: &Peer) {}
+    fn refused(&self, _why: Refused) {}
     fn began(&self, _peer: &Peer) {}
     fn ended(&self, _record: Box<Record>) {}
 }

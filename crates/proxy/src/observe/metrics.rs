@@ -17,7 +17,7 @@ use super::clients::Sent;
 use super::size::Size;
 use super::waits::Waits;
 use crate::answer::Peer;
-use crate::exchange::Record;
+use crate::exchange::{Record, Refused};
 
 /// The type of what [`Metrics::text`] gives.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -44,6 +44,7 @@ pub struct Metrics {
     pub(super) in_flight: IntGauge,
     connections: IntGaugeVec,
     connections_opened: IntCounterVec,
+    refused: IntCounterVec,
     tcp_segments: IntCounter,
     tcp_retransmits: IntCounter,
     pub(super) upstream: Upstream,
@@ -131,6 +132,11 @@ impl Default for Metrics {
                 "Connections that clients opened.",
                 &["protocol", "tls"],
             ),
+            refused: make.counters(
+                "goferry_connections_refused_total",
+                "Connections of clients on which nothing could be asked.",
+                &["reason"],
+            ),
             tcp_segments: make.counter(
                 "goferry_client_tcp_segments_total",
                 "TCP segments with data sent to clients, the ones sent again included (Linux).",
@@ -166,6 +172,9 @@ impl Default for Metrics {
         };
         for direction in ["to_client", "from_upstream"] {
             metrics.loss_reports.with_label_values(&[direction]);
+        }
+        for why in Refused::ALL {
+            metrics.refused.with_label_values(&[why.name()]);
         }
         metrics
     }
@@ -279,6 +288,10 @@ impl Metrics {
         let labels = [protocol(peer), flag(peer.tls)];
         self.connections.with_label_values(&labels).inc();
         self.connections_opened.with_label_values(&labels).inc();
+    }
+
+    pub(super) fn refused(&self, why: Refused) {
+        self.refused.with_label_values(&[why.name()]).inc();
     }
 
     pub(super) fn closed(&self, peer: &Peer) {

@@ -20,9 +20,9 @@ pub mod ready;
 mod size;
 mod waits;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use goferry_fetch::FetchError;
 
@@ -32,7 +32,10 @@ use self::metrics::Metrics;
 pub use self::operator::Operator;
 use crate::answer::Peer;
 use crate::config::ProxyConfig;
-use crate::exchange::{Observer, Record};
+use crate::exchange::{Observer, Record, Refused};
+
+/// How often the log says that there are too many connections.
+const SAY_TOO_MANY: Duration = Duration::from_secs(60);
 
 /// Counts and logs what happens.
 pub struct Watch {
@@ -42,6 +45,8 @@ pub struct Watch {
     since: Instant,
     /// How many proxies it was given to; the last one shows what is so now.
     generations: AtomicU64,
+    /// When the log last said that there are too many connections.
+    too_many: Mutex<Option<Instant>>,
 }
 
 impl Watch {
@@ -58,6 +63,7 @@ impl Watch {
             clients: Clients::default(),
             since: Instant::now(),
             generations: AtomicU64::new(0),
+            too_many: Mutex::default(),
         }))
     }
 
@@ -113,6 +119,20 @@ impl Observer for Watch {
         self.metrics.closed(peer);
         let last = self.clients.closed(peer);
         self.metrics.sent_to_clients(last);
+    }
+
+    fn refused(&self, why: Refused) {
+        self.metrics.refused(why);
+        if why != Refused::TooMany {
+            return;
+        }
+        let mut said = self.too_many.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= SAY_TOO_MANY) {
+            *said = Some(Instant::now());
+            let text = "there are as many as limits.connections allows; further ones are told so, and counted \
+                        (goferry_connections_refused_total)";
+            self.log.note(Note::warning("connections", text));
+        }
     }
 
     fn began(&self, _peer: &Peer) {

@@ -22,6 +22,7 @@ use super::patient::Patient;
 use super::rewind::Rewind;
 use super::{Link, PREFACE, Shared, Stop, h1, h2, refuse, tls};
 use crate::answer::Peer;
+use crate::exchange::Refused;
 
 /// Clients that are told at once that there are too many; more are not even told.
 const REFUSALS: usize = 64;
@@ -38,10 +39,11 @@ impl Shared {
             let limit = current.proxy().config().limits.connections;
             let (turn, refused) = match self.served.take(limit) {
                 Some(turn) => (turn, false),
-                None => match self.refused.take(REFUSALS) {
-                    Some(turn) => (turn, true),
-                    None => return,
-                },
+                None => {
+                    self.tell(Refused::TooMany);
+                    let Some(turn) = self.refused.take(REFUSALS) else { return };
+                    (turn, true)
+                }
             };
             let (this, stop) = (Arc::clone(&self), stopped.clone());
             let (lane, place) = lanes.place();
@@ -104,7 +106,7 @@ impl Shared {
                     let socket = Patient::new(socket, stall, end_tcp);
                     if plain? {
                         refuse::say(socket, tls::NOT_TLS.as_bytes()).await;
-                        return Err(io::Error::new(io::ErrorKind::InvalidData, "HTTP without TLS"));
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, NotTls));
                     }
                     tls.accept(socket, self.load.tls_buffer()).await
                 };
@@ -116,8 +118,18 @@ impl Shared {
                             false => self.speak(stream, who, http2, stop).await,
                         }
                     }
-                    Some(Err(error)) => tracing::debug!(%error, peer = who.address, "the TLS handshake failed"),
-                    None => tracing::debug!(peer = who.address, "the TLS handshake took too long"),
+                    Some(Err(error)) => {
+                        // One that only looks whether somebody listens closes at once.
+                        if error.kind() == io::ErrorKind::InvalidData && !refused {
+                            let not_tls = error.get_ref().is_some_and(|error| error.is::<NotTls>());
+                            self.tell(if not_tls { Refused::NotTls } else { Refused::Tls });
+                        }
+                        tracing::debug!(%error, peer = who.address, "the TLS handshake failed");
+                    }
+                    None => {
+                        self.tell_late(refused, &stop);
+                        tracing::debug!(peer = who.address, "the TLS handshake took too long");
+                    }
                 }
             }
             Accepted::Unix(socket) => {
@@ -144,13 +156,27 @@ impl Shared {
             }
             Ok::<_, io::Error>(())
         });
-        if !matches!(sniffed.await, Some(Ok(()))) || first.is_empty() {
-            return;
+        match sniffed.await {
+            Some(Ok(())) if !first.is_empty() => {}
+            Some(_) => return,
+            None => return self.tell_late(refused, &stop),
         }
         let http2 = first.starts_with(PREFACE);
         match refused {
             true => refuse::refuse(io, http2).await,
             false => self.speak(Rewind::new(first.freeze(), io), who, http2, stop).await,
+        }
+    }
+
+    /// Nothing could be asked on a connection.
+    pub(super) fn tell(&self, why: Refused) {
+        self.current.get().observer().refused(why);
+    }
+
+    /// What was waited for did not come, unless nobody waits for it any more.
+    fn tell_late(&self, refused: bool, stop: &Stop) {
+        if !refused && !stop.is_asked() {
+            self.tell(Refused::Timeout);
         }
     }
 
@@ -178,6 +204,11 @@ impl Shared {
         observer.closed(&peer);
     }
 }
+
+/// What a client of HTTP without TLS has done.
+#[derive(Debug, thiserror::Error)]
+#[error("HTTP without TLS")]
+struct NotTls;
 
 /// Who has connected.
 struct Who {

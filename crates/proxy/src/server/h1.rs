@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::reader::Reader;
 use super::{Fault, Link, Stop, answer, takes_body};
 use crate::answer::{Answer, Content, Request};
 use crate::config::Limits;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Refused};
 
 /// Fields that a head may have: the library's own limit.
 const FIELDS: usize = 100;
@@ -98,9 +99,14 @@ where
     }
 }
 
-/// Tells of a head that the library has refused: it answers by itself, and nobody has seen a request.
+/// Tells of a head that the library has refused: it answers by itself, and nobody has seen a request. And of a first one
+/// that did not come.
 fn tell_refused(link: &Link, stream: u64, error: &hyper::Error, most: u32) {
     if !error.is_parse() || error.is_parse_version_h2() {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        if stream == 1 && cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
+            link.shared.tell(Refused::Timeout);
+        }
         return;
     }
     let words = error.to_string();

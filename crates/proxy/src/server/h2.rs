@@ -29,7 +29,7 @@ use super::reader::Reader;
 use super::{Fault, Link, PREFACE, Stop, answer, date, takes_body};
 use crate::answer::{Answer, Content, Request};
 use crate::config::Limits;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Refused};
 use crate::proxy::Proxy;
 
 /// What a client may send of a body before it must wait.
@@ -62,7 +62,10 @@ where
         .handshake(io);
     let mut connection = match timeout(limits.header_time, handshake).await {
         Ok(connection) => connection?,
-        Err(_) => return Ok(()),
+        Err(_) => {
+            link.shared.tell(Refused::Timeout);
+            return Ok(());
+        }
     };
     let mut follower = Follower::new(Arc::clone(&link.shared.current));
     let tally = Tally::new();

@@ -75,6 +75,12 @@ impl Stop {
         (sender, Stop(receiver))
     }
 
+    /// Whether the server is to stop.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Resolves when the server is to stop; never where nobody can say so any more.
     pub async fn asked(&mut self) {
         if self.0.wait_for(|stop| *stop).await.is_err() {

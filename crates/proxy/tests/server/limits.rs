@@ -26,6 +26,7 @@ fn a_head_that_does_not_come_is_not_waited_for() {
         let took = began.elapsed();
         assert!(took > SECOND / 2 && took < LATE, "{begun:?}: {took:?}");
     }
+    assert_eq!(served.ask(get("/metrics", "")).refused("timeout"), 4);
     // One byte now and then does not help.
     let mut drip = served.connect();
     drip.write_all(b"GET / HTTP/1.1\r\n").unwrap();
@@ -115,6 +116,8 @@ fn one_connection_too_many_is_told_so() {
     let goaway = client.until(|frame| frame.kind == GOAWAY);
     assert_eq!((goaway.word(0), goaway.word(4)), (0, 0), "nothing was looked at, and nothing is wrong");
     closes(client.io());
+    open[1].write_all(get("/metrics", "").as_bytes()).unwrap();
+    assert_eq!(Reply::read(&mut open[1]).refused("too_many"), 2);
     // Those that were there first are served, and the next where one of them goes.
     open[0].write_all(get(MOD, "").as_bytes()).unwrap();
     assert_eq!(Reply::read(&mut open[0]).status, 200);

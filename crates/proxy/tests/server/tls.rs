@@ -100,7 +100,13 @@ fn plain_text_is_told_where_it_is() {
     let reply = served.ask(get(MOD, ""));
     assert!(reply.head.starts_with("http/1.1 400 "), "something stands before it: {:?}", reply.head);
     assert!(String::from_utf8_lossy(&reply.body).contains("https://"), "{}", reply.head);
-    assert!(connect(&served, pem.as_bytes(), &["h2"]).is_ok());
+    // Nothing in common, and one that only looks whether somebody listens: that is no failure.
+    assert!(connect(&served, pem.as_bytes(), &["h3"]).is_err());
+    drop(served.connect());
+    let mut socket = connect(&served, pem.as_bytes(), &["http/1.1"]).unwrap();
+    socket.write_all(get("/metrics", "").as_bytes()).unwrap();
+    let metrics = Reply::read(&mut socket);
+    assert_eq!(["not_tls", "tls", "timeout", "too_many"].map(|reason| metrics.refused(reason)), [1, 1, 0, 0]);
 }
 
 #[test]

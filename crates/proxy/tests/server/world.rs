@@ -162,6 +162,14 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// Of `/metrics`: how many connections were turned away for that reason.
+    pub(crate) fn refused(&self, reason: &str) -> u64 {
+        let name = format!("goferry_connections_refused_total{{reason=\"{reason}\"}} ");
+        let text = String::from_utf8_lossy(&self.body);
+        let line = text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{text}"));
+        line.parse().unwrap()
+    }
+
     /// Reads an answer, to its length, or to the end of the connection where it closes.
     pub(crate) fn read(socket: &mut impl Read) -> Reply {
         let mut all = Vec::new();
