@@ -72,9 +72,11 @@ impl Shared {
                 }
             }
         }
-        listener.waiting().into_iter().for_each(|accepted| begin(accepted, &mut running));
         let place = listener.place();
+        let waiting = listener.waiting();
+        // At once: who connects in between is cut off.
         drop(listener);
+        waiting.into_iter().for_each(|accepted| begin(accepted, &mut running));
         let drain = self.current.get().config().drain;
         if timeout(drain, async { while running.join_next().await.is_some() {} }).await.is_err() {
             let (connections, seconds) = (running.len(), drain.as_secs());
