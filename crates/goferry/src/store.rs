@@ -227,12 +227,9 @@ fn json_of_size(scan: &Scan) -> Value {
 fn text_of_audit(seen: &Audit, scan: &Scan, repair: bool) -> String {
     let mut text = String::new();
     for damaged in &seen.damaged {
-        let put = if damaged.quarantined { " (in quarantine now)" } else { "" };
-        let _ = writeln!(text, "damaged: {}{put}", damaged.reason.replace('\n', " "));
+        say_damaged(&mut text, &damaged.reason, damaged.quarantined);
     }
-    for line in &seen.unreadable {
-        let _ = writeln!(text, "cannot be read: {line}");
-    }
+    say_unreadable(&mut text, &seen.unreadable);
     for other in &scan.others {
         let _ = writeln!(text, "{}: {}", other.kind.name(), other.path.display());
     }
@@ -247,6 +244,17 @@ fn text_of_audit(seen: &Audit, scan: &Scan, repair: bool) -> String {
     }
     let _ = writeln!(text, ", {damaged}");
     text
+}
+
+fn say_damaged(text: &mut String, what: &str, quarantined: bool) {
+    let put = if quarantined { " (in quarantine now)" } else { "" };
+    let _ = writeln!(text, "damaged: {}{put}", what.replace('\n', " "));
+}
+
+fn say_unreadable(text: &mut String, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(text, "cannot be read: {line}");
+    }
 }
 
 fn json_of_audit(seen: &Audit, scan: &Scan) -> Value {
@@ -294,12 +302,9 @@ fn databases() -> Vec<Database> {
 fn text_of_databases(seen: &DatabaseAudit) -> String {
     let mut text = String::new();
     for damaged in &seen.damaged {
-        let put = if damaged.quarantined { " (in quarantine now)" } else { "" };
-        let _ = writeln!(text, "damaged: {}: {}{put}", damaged.path.display(), damaged.reason.replace('\n', " "));
+        say_damaged(&mut text, &format!("{}: {}", damaged.path.display(), damaged.reason), damaged.quarantined);
     }
-    for line in &seen.unreadable {
-        let _ = writeln!(text, "cannot be read: {line}");
-    }
+    say_unreadable(&mut text, &seen.unreadable);
     for name in &seen.unknown {
         let _ = writeln!(text, "not proven: {name}: its key is not known; name it: GOSUMDB={name}+HASH+KEY");
     }

@@ -18,7 +18,7 @@ pub trait Observer: Send + Sync {
     /// A request was read; it is over with [`Observer::ended`].
     fn began(&self, peer: &Peer);
     /// A request is over.
-    fn ended(&self, record: Box<Record>);
+    fn ended(&self, record: &Record);
 }
 
 /// Why nothing could be asked on a connection.
@@ -129,7 +129,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if let Some(mut record) = self.record.take() {
             record.total = self.began.elapsed();
-            self.observer.ended(record);
+            self.observer.ended(&record);
         }
     }
 }
@@ -143,5 +143,5 @@ impl Observer for Unobserved {
     fn closed(&self, _peer: &Peer) {}
     fn refused(&self, _why: Refused) {}
     fn began(&self, _peer: &Peer) {}
-    fn ended(&self, _record: Box<Record>) {}
+    fn ended(&self, _record: &Record) {}
 }

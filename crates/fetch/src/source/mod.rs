@@ -208,29 +208,21 @@ impl Sources {
     /// See [`Sources::try_each`]; [`FailKind::Invalid`] where it is not of its form.
     pub async fn changing(&self, path: &ModulePath, what: &Changing) -> Result<Bytes, FetchError> {
         self.try_each(path.as_str(), |place| async move {
-            let rank = Rank::Query as u64;
             match (place, what) {
-                (Place::Proxy(url), Changing::List) => {
-                    let rest = path.list_path();
-                    let list = self.client.get_ranked(url, &rest, MAX_LIST, rank).await?;
-                    parse_list(&list, (url, &rest)).map(|_| list)
-                }
+                (Place::Proxy(url), Changing::List) => self.list_at(url, &path.list_path()).await.map(|(sent, _)| sent),
                 (Place::Direct(go), Changing::List) => {
                     let lines = go.list(path).await?.tagged().iter().map(|version| format!("{version}\n")).collect();
                     Ok(Bytes::from(String::into_bytes(lines)))
                 }
                 (Place::Proxy(url), Changing::Latest) => {
-                    let rest = path.latest_path();
-                    let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
-                    parse_info(&info, (url, &rest)).map(|_| info)
+                    self.info_at(url, &path.latest_path()).await.map(|(sent, _)| sent)
                 }
                 (Place::Proxy(url), Changing::Query(query)) => {
                     let escaped = goferry_module::escape::escape_version(query).map_err(|error| {
                         FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{query}: {error}"))
                     })?;
                     let rest = format!("/{}/@v/{escaped}.info", path.escape());
-                    let info = self.client.get_ranked(url, &rest, MAX_INFO, rank).await?;
-                    parse_info(&info, (url, &rest)).map(|_| info)
+                    self.info_at(url, &rest).await.map(|(sent, _)| sent)
                 }
                 (Place::Direct(go), Changing::Latest | Changing::Query(_)) => {
                     let query = if let Changing::Query(query) = what { query } else { "latest" };
@@ -284,11 +276,7 @@ impl Versions for EntryVersions {
     fn list<'a>(&'a self, path: &'a ModulePath) -> BoxFuture<'a, Result<VersionList, FetchError>> {
         Box::pin(async move {
             match self.place()? {
-                Place::Proxy(url) => {
-                    let rest = format!("/{}/@v/list", path.escape());
-                    let list = self.sources.client.get_ranked(url, &rest, MAX_LIST, Rank::Query as u64).await?;
-                    parse_list(&list, (url, &rest))
-                }
+                Place::Proxy(url) => self.sources.list_at(url, &path.list_path()).await.map(|(_, list)| list),
                 Place::Direct(go) => go.list(path).await,
             }
         })
@@ -297,11 +285,7 @@ impl Versions for EntryVersions {
     fn latest<'a>(&'a self, path: &'a ModulePath) -> BoxFuture<'a, Result<ModInfo, FetchError>> {
         Box::pin(async move {
             match self.place()? {
-                Place::Proxy(url) => {
-                    let rest = format!("/{}/@latest", path.escape());
-                    let info = self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?;
-                    parse_info(&info, (url, &rest))
-                }
+                Place::Proxy(url) => self.sources.info_at(url, &path.latest_path()).await.map(|(_, info)| info),
                 Place::Direct(go) => go.resolve(path, "latest").await,
             }
         })
@@ -319,8 +303,7 @@ impl Versions for EntryVersions {
                         FetchError::new(FailKind::Forbidden, Party::Client, format!("{path}@{rev}: {error}"))
                     })?;
                     let rest = format!("/{}/@v/{rev}.info", path.escape());
-                    let info = self.sources.client.get_ranked(url, &rest, MAX_INFO, Rank::Query as u64).await?;
-                    parse_info(&info, (url, &rest))
+                    self.sources.info_at(url, &rest).await.map(|(_, info)| info)
                 }
                 Place::Direct(go) => go.resolve(path, rev).await,
             }
@@ -343,12 +326,21 @@ impl Versions for EntryVersions {
     }
 }
 
-fn parse_info(info: &[u8], asked: (&ProxyUrl, &str)) -> Result<ModInfo, FetchError> {
-    ModInfo::parse(info).map_err(|error| malformed(FetchError::invalid(error.to_string()), asked, info))
-}
+impl Sources {
+    /// A list of a module proxy, as sent and as read.
+    async fn list_at(&self, url: &ProxyUrl, rest: &str) -> Result<(Bytes, VersionList), FetchError> {
+        let sent = self.client.get_ranked(url, rest, MAX_LIST, Rank::Query as u64).await?;
+        let list = VersionList::parse(&sent).map_err(|error| malformed(error, (url, rest), &sent))?;
+        Ok((sent, list))
+    }
 
-fn parse_list(list: &[u8], asked: (&ProxyUrl, &str)) -> Result<VersionList, FetchError> {
-    VersionList::parse(list).map_err(|error| malformed(error, asked, list))
+    /// What a module proxy answers to `@latest` or a query, as sent and as read.
+    async fn info_at(&self, url: &ProxyUrl, rest: &str) -> Result<(Bytes, ModInfo), FetchError> {
+        let sent = self.client.get_ranked(url, rest, MAX_INFO, Rank::Query as u64).await?;
+        let read = ModInfo::parse(&sent).map_err(|error| FetchError::invalid(error.to_string()));
+        let info = read.map_err(|error| malformed(error, (url, rest), &sent))?;
+        Ok((sent, info))
+    }
 }
 
 /// What a module proxy sent is not of its form: with the URL, credentials masked, and how it begins, as it may be the page

@@ -139,8 +139,8 @@ impl Observer for Watch {
         self.metrics.in_flight.inc();
     }
 
-    fn ended(&self, record: Box<Record>) {
-        self.metrics.ended(&record);
-        self.log.request(&record);
+    fn ended(&self, record: &Record) {
+        self.metrics.ended(record);
+        self.log.request(record);
     }
 }
