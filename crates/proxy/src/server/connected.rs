@@ -26,6 +26,8 @@ use crate::exchange::Refused;
 
 /// Clients that are told at once that there are too many; more are not even told.
 const REFUSALS: usize = 64;
+/// For so long a listener that goes still accepts those who were about to connect: a round trip to most clients.
+const LAST_CALL: Duration = Duration::from_millis(100);
 /// What a client that has connected and asked for nothing yet has when the server stops.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -56,7 +58,13 @@ impl Shared {
             running.spawn_on(serve, lane);
         };
         {
-            let mut asked = std::pin::pin!(stop.asked());
+            // When it goes, nobody new is answered, and then nobody is cut off either.
+            let last_call = async {
+                stop.asked().await;
+                listener.ignore_new();
+                sleep(LAST_CALL).await;
+            };
+            let mut last_call = std::pin::pin!(last_call);
             loop {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
@@ -68,13 +76,13 @@ impl Shared {
                         }
                     },
                     Some(_) = running.join_next() => {}
-                    () = asked.as_mut() => break,
+                    () = last_call.as_mut() => break,
                 }
             }
         }
         let place = listener.place();
         let waiting = listener.waiting();
-        // At once: who connects in between is cut off.
+        // At once: who connects to a Unix socket in between is cut off.
         drop(listener);
         waiting.into_iter().for_each(|accepted| begin(accepted, &mut running));
         let drain = self.current.get().config().drain;

@@ -9,12 +9,24 @@ use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixS
 use std::path::{Path, PathBuf};
 
 use rustix::net::sockopt::set_socket_reuseport;
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use crate::config::Listen;
 
 /// How many may have connected before they are accepted.
 const BACKLOG: u32 = 1024;
+
+/// Drops segments that ask for a connection, SYN without ACK (RFC 9293 section 3.1), and lets all others through: classic
+/// BPF over the TCP header (socket(7), SO_ATTACH_FILTER).
+const NO_SYN: [SockFilter; 5] = [
+    // The byte of the flags; SYN and ACK of them.
+    SockFilter::new(0x30, 0, 0, 13),
+    SockFilter::new(0x54, 0, 0, 0x12),
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
 
 /// A port or a socket.
 pub(super) enum Listener {
@@ -46,6 +58,16 @@ impl Listener {
                 Ok(Accepted::Tcp(socket.into_std()?, address))
             }
             Listener::Unix(listener, _) => Ok(Accepted::Unix(listener.accept().await?.0.into_std()?)),
+        }
+    }
+
+    /// Answers nobody who wants to connect from now on: they ask again in a second (RFC 6298 section 2.1), and come to who
+    /// listens there then. Who is in the middle of the handshake may end it. Unix sockets have no such thing.
+    pub(super) fn ignore_new(&self) {
+        if let Listener::Tcp(listener) = self
+            && let Err(error) = SockRef::from(listener).attach_filter(&NO_SYN)
+        {
+            tracing::debug!(%error, "those who connect while a listener is closed are cut off");
         }
     }
 
@@ -202,10 +224,15 @@ mod tests {
         );
         // The same address is never bound twice.
         assert!(Listener::bind(&tcp("127.0.0.1", port), &[&old]).is_err());
+        // The more exact address is asked, and takes nobody any more.
+        old.ignore_new();
+        let here = SocketAddr::new("127.0.0.1".parse().unwrap(), port);
+        let unanswered = StdTcpStream::connect_timeout(&here, std::time::Duration::from_millis(100)).unwrap_err();
+        assert_eq!((unanswered.kind(), old.waiting().len()), (io::ErrorKind::TimedOut, 0));
         drop(old);
-        let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let _client = StdTcpStream::connect(here).unwrap();
         assert!(matches!(new.accept().await, Ok(Accepted::Tcp(..))));
-        let _waits = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let _waits = StdTcpStream::connect(here).unwrap();
         assert_eq!((new.waiting().len(), new.waiting().len()), (1, 0));
     }
 }

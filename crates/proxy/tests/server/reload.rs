@@ -194,6 +194,40 @@ fn a_port_moves_from_one_address_to_all_and_back() {
 }
 
 #[test]
+fn nobody_is_cut_off_while_a_port_moves() {
+    let port = free_port();
+    let served = Served::new(|config| config.listen = vec![tcp("127.0.0.1", port)]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..32)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut asked = 0;
+                    while !over.load(Ordering::Relaxed) {
+                        let mut socket = connect(SocketAddr::from(([127, 0, 0, 1], port)));
+                        socket.write_all(get(MOD, "").as_bytes()).unwrap();
+                        assert_eq!(Reply::read(&mut socket).status, 200, "after {asked} connections");
+                        asked += 1;
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    asked
+                })
+            })
+            .collect();
+        for address in ["0.0.0.0", "127.0.0.1"].into_iter().cycle().take(6) {
+            // Those who asked for a connection that moment ask again in a second.
+            thread::sleep(Duration::from_millis(1200));
+            served.swap(|config| config.listen = vec![tcp(address, port)]).unwrap();
+        }
+        thread::sleep(Duration::from_millis(1200));
+        over.store(true, Ordering::Relaxed);
+        for client in clients {
+            assert!(client.join().unwrap() > 10);
+        }
+    });
+}
+
+#[test]
 fn a_unix_socket_comes_stays_and_goes() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("s");
