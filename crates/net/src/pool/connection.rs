@@ -244,7 +244,7 @@ async fn establish(inner: &Arc<Inner>, timeline: &Arc<Timeline>, connected: Conn
     let stream = Tapped::new(connected.stream, tap);
     let number = timeline.number();
     let connections = inner.lock().sharing();
-    let shared = Shared::new(Arc::clone(timeline), windows::of_stream(connections, 0, windows::STREAM_LEAST));
+    let shared = Shared::new(Arc::clone(timeline), windows::of_stream(connections, 0, windows::STREAM_LEAST, false));
     let back = Arc::downgrade(inner);
     let over = {
         let timeline = Arc::clone(timeline);

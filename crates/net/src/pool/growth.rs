@@ -26,8 +26,8 @@ const WORTH_LOSSY: f64 = 0.35;
 const WORTH_FLAT: f64 = 2.0;
 /// Below this many bytes a second it is not the flow that is waited for.
 const LEAST_RATE: f64 = 20_000.0;
-/// First pause after a trial that failed; it doubles with each.
-const PAUSE: Duration = Duration::from_secs(2);
+/// First pause after a trial that failed, and the longest: it doubles with each.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(16));
 
 /// The counters of one connection at a tick.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +123,7 @@ impl Growth {
             best: 0.0,
             trial: None,
             next_trial: Duration::ZERO,
-            pause: PAUSE,
+            pause: PAUSE.0,
             lossy: false,
             full_until: Duration::ZERO,
             queueing_until: Duration::ZERO,
@@ -141,6 +141,13 @@ impl Growth {
     #[must_use]
     pub fn is_queueing(&self) -> bool {
         self.now < self.queueing_until
+    }
+
+    /// Whether a trial runs: its connections are to be opened although nothing waits, for what others carry can be split and
+    /// moved.
+    #[must_use]
+    pub fn is_trying(&self) -> bool {
+        self.trial.is_some()
     }
 
     /// Bytes a second over the `window` that ended at `now`.
@@ -228,6 +235,12 @@ impl Growth {
     fn judge(&mut self, tick: &Tick, rate: f64, window: Duration) -> Decision {
         let Some(trial) = &self.trial else { return Decision::Stay };
         let new: Vec<&Flow> = tick.flows.iter().filter(|flow| !trial.old.contains(&flow.number)).collect();
+        if new.is_empty() && tick.dialling == 0 {
+            // None could be opened, or all are gone again: nothing was tried, and nothing was found out.
+            self.trial = None;
+            self.next_trial = tick.now + PAUSE.0;
+            return Decision::Stay;
+        }
         let need = (tick.round_trip * 6).max(Duration::from_millis(200));
         // On a path that loses, some handshakes take a second more: half of the new flows are enough to judge by.
         let flowing = |need: Duration| {
@@ -254,13 +267,13 @@ impl Growth {
             return Decision::Stay;
         }
         if !numbers.is_empty() && (grew || room) {
-            self.pause = PAUSE;
+            self.pause = PAUSE.0;
             self.next_trial = tick.now;
             let text = if grew { "the sum grew" } else { "still below what the path gave before" };
             return Decision::Keep(format!("{text}: {} before, {} with them", megabits(before), megabits(after)));
         }
         self.next_trial = tick.now + self.pause;
-        self.pause *= 2;
+        self.pause = (self.pause * 2).min(PAUSE.1);
         Decision::Drop(
             numbers,
             format!("the sum did not grow: {} before, {} with them", megabits(before), megabits(after)),
@@ -353,6 +366,39 @@ mod tests {
     fn a_window_limited_flow_gets_company_without_any_loss() {
         let (flows, decisions) = play(16, 2_000_000.0, 10_000_000.0, false, 10);
         assert!((4..=8).contains(&flows), "{flows} {decisions:?}");
+    }
+
+    #[test]
+    fn where_none_could_be_opened_nothing_was_tried() {
+        let mut growth = Growth::new(16);
+        let step = Duration::from_millis(50);
+        let mut opens = Vec::new();
+        for n in 1..400u32 {
+            let flow = Flow {
+                number: 1,
+                bytes: u64::from(n) * 50_000,
+                out_of_order: n,
+                draining: false,
+                flowing: Some(step * n),
+                present_round_trip: None,
+            };
+            let flows = vec![flow];
+            let tick = Tick {
+                now: step * n,
+                round_trip: step,
+                flows,
+                dialling: 0,
+                backlog: 1 << 30,
+                streams_exhausted: false,
+            };
+            match growth.tick(&tick) {
+                Decision::Open(..) => opens.push(tick.now),
+                Decision::Stay => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        let pauses: Vec<Duration> = opens.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.len() >= 8 && pauses.iter().all(|pause| *pause <= PAUSE.0 + step * 2), "{pauses:?}");
     }
 
     #[test]

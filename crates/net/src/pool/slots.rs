@@ -351,7 +351,7 @@ impl Slots {
             // One request at a time each: as many as wait, up to the cap.
             wanted = (self.usable() + waiting).min(self.config.max_connections);
         }
-        if waiting == 0 {
+        if waiting == 0 && !self.growth.is_trying() {
             wanted = wanted.min(have);
         }
         let about_to_end = self.slots.iter().filter(|slot| self.is_near_limit(slot) && !slot.standby).count();

@@ -28,9 +28,15 @@ pub(super) fn of_connection(number: u32) -> u32 {
 
 /// What one stream may have in flight on one of so many connections, which may have `room` bytes outstanding (some round
 /// trips of what it carries), where it was `now`: twice as much, so that it never waits for the window, and in steps.
-pub(super) fn of_stream(connections: usize, room: u64, now: u32) -> u32 {
+///
+/// On a path that `loses`, no more than the least: many flows share it, and a window that is opened for all streams at once
+/// (SETTINGS, RFC 9113 section 6.9.2) lets the server send what a stream has given to another meanwhile.
+pub(super) fn of_stream(connections: usize, room: u64, now: u32, loses: bool) -> u32 {
     if connections <= 1 {
         return STREAM;
+    }
+    if loses {
+        return STREAM_LEAST;
     }
     let wanted = room.min(STREAM_MOST.into()).saturating_mul(2).next_power_of_two();
     let wanted = u32::try_from(wanted).unwrap_or(u32::MAX).clamp(STREAM_LEAST, STREAM_MOST);
@@ -102,14 +108,16 @@ mod tests {
 
     #[test]
     fn a_stream_has_what_its_connection_carries() {
-        assert_eq!(of_stream(1, 0, STREAM_LEAST), STREAM);
-        assert_eq!(of_stream(2, 0, STREAM), STREAM_LEAST);
+        assert_eq!(of_stream(1, 0, STREAM_LEAST, false), STREAM);
+        assert_eq!(of_stream(2, 0, STREAM, false), STREAM_LEAST);
         // 1.2 MB/s at 50 ms, and 25 MB/s.
-        assert_eq!(of_stream(16, 180_000, STREAM), STREAM_LEAST);
-        assert_eq!(of_stream(16, 600_000, STREAM_LEAST), 2 << 20);
-        assert_eq!(of_stream(16, u64::MAX, STREAM_LEAST), STREAM_MOST);
-        assert_eq!(of_stream(16, u64::MAX, STREAM), STREAM_MOST);
-        assert_eq!(of_stream(2, 400_000, STREAM_MOST), STREAM_MOST, "half of it is not worth a change");
+        assert_eq!(of_stream(16, 180_000, STREAM, false), STREAM_LEAST);
+        assert_eq!(of_stream(16, 600_000, STREAM_LEAST, false), 2 << 20);
+        assert_eq!(of_stream(16, u64::MAX, STREAM_LEAST, false), STREAM_MOST);
+        assert_eq!(of_stream(16, u64::MAX, STREAM, false), STREAM_MOST);
+        assert_eq!(of_stream(2, 400_000, STREAM_MOST, false), STREAM_MOST, "half of it is not worth a change");
+        assert_eq!(of_stream(16, u64::MAX, STREAM_MOST, true), STREAM_LEAST);
+        assert_eq!(of_stream(1, 0, STREAM_LEAST, true), STREAM);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixS
 use std::path::{Path, PathBuf};
 
 use rustix::net::sockopt::set_socket_reuseport;
+#[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
@@ -19,6 +20,7 @@ const BACKLOG: u32 = 1024;
 
 /// Drops segments that ask for a connection, SYN without ACK (RFC 9293 section 3.1), and lets all others through: classic
 /// BPF over the TCP header (socket(7), SO_ATTACH_FILTER).
+#[cfg(target_os = "linux")]
 const NO_SYN: [SockFilter; 5] = [
     // The byte of the flags; SYN and ACK of them.
     SockFilter::new(0x30, 0, 0, 13),
@@ -62,8 +64,9 @@ impl Listener {
     }
 
     /// Answers nobody who wants to connect from now on: they ask again in a second (RFC 6298 section 2.1), and come to who
-    /// listens there then. Who is in the middle of the handshake may end it. Unix sockets have no such thing.
+    /// listens there then. Who is in the middle of the handshake may end it. Linux only; Unix sockets have no such thing.
     pub(super) fn ignore_new(&self) {
+        #[cfg(target_os = "linux")]
         if let Listener::Tcp(listener) = self
             && let Err(error) = SockRef::from(listener).attach_filter(&NO_SYN)
         {

@@ -142,10 +142,10 @@ impl Slots {
             let decision = self.growth.tick(&tick);
             self.apply(decision, now);
         }
-        let connections = self.sharing();
+        let (connections, loses) = (self.sharing(), self.growth.is_lossy());
         for slot in &self.slots {
             let (room, window) = (slot.shared.room.load(Ordering::Relaxed), &slot.shared.stream_window);
-            window.set(windows::of_stream(connections, room, window.size()));
+            window.set(windows::of_stream(connections, room, window.size(), loses));
         }
         round_trip.clamp(Duration::from_millis(10), Duration::from_millis(100))
     }
