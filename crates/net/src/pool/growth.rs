@@ -27,7 +27,7 @@ const WORTH_FLAT: f64 = 2.0;
 /// Below this many bytes a second it is not the flow that is waited for.
 const LEAST_RATE: f64 = 20_000.0;
 /// First pause after a trial that failed, and the longest: it doubles with each.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(16));
+const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// The counters of one connection at a tick.
 #[derive(Clone, Copy, Debug)]
@@ -236,10 +236,9 @@ impl Growth {
         let Some(trial) = &self.trial else { return Decision::Stay };
         let new: Vec<&Flow> = tick.flows.iter().filter(|flow| !trial.old.contains(&flow.number)).collect();
         if new.is_empty() && tick.dialling == 0 {
-            // None could be opened, or all are gone again: nothing was tried, and nothing was found out.
             self.trial = None;
-            self.next_trial = tick.now + PAUSE.0;
-            return Decision::Stay;
+            self.pause(tick.now);
+            return Decision::Drop(Vec::new(), "none could be opened, or all ended at once".to_owned());
         }
         let need = (tick.round_trip * 6).max(Duration::from_millis(200));
         // On a path that loses, some handshakes take a second more: half of the new flows are enough to judge by.
@@ -272,12 +271,16 @@ impl Growth {
             let text = if grew { "the sum grew" } else { "still below what the path gave before" };
             return Decision::Keep(format!("{text}: {} before, {} with them", megabits(before), megabits(after)));
         }
-        self.next_trial = tick.now + self.pause;
-        self.pause = (self.pause * 2).min(PAUSE.1);
+        self.pause(tick.now);
         Decision::Drop(
             numbers,
             format!("the sum did not grow: {} before, {} with them", megabits(before), megabits(after)),
         )
+    }
+
+    fn pause(&mut self, now: Duration) {
+        self.next_trial = now + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE.1);
     }
 
     /// Whether losses were ever seen.
@@ -292,141 +295,4 @@ fn megabits(bytes_a_second: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Plays a path: each flow carries at most `flow` bytes a second, all together at most `path`.
-    fn play(cap: usize, flow: f64, path: f64, losing: bool, seconds: u64) -> (usize, Vec<Decision>) {
-        let mut growth = Growth::new(cap);
-        let step = Duration::from_millis(50);
-        let mut flows: Vec<(u32, f64, u32, Duration)> = vec![(1, 0.0, 0, Duration::ZERO)];
-        let mut next = 2;
-        let mut decisions = Vec::new();
-        for n in 1..(seconds * 20) {
-            let now = step * u32::try_from(n).unwrap();
-            let each = flow.min(path / flows.len() as f64);
-            for (number, bytes, ooo, _) in &mut flows {
-                *bytes += each * step.as_secs_f64();
-                // The loss comes with a flow's own period, not with all at once.
-                if losing && (n + u64::from(*number) * 3) % 8 == 0 {
-                    *ooo += 5;
-                }
-            }
-            let tick = Tick {
-                now,
-                round_trip: step,
-                flows: flows
-                    .iter()
-                    .map(|(number, bytes, ooo, since)| Flow {
-                        number: *number,
-                        bytes: *bytes as u64,
-                        out_of_order: *ooo,
-                        draining: false,
-                        flowing: Some(now - *since),
-                        present_round_trip: None,
-                    })
-                    .collect(),
-                dialling: 0,
-                backlog: 1 << 30,
-                streams_exhausted: false,
-            };
-            match growth.tick(&tick) {
-                Decision::Open(count, why) => {
-                    for _ in 0..count {
-                        flows.push((next, 0.0, 0, now));
-                        next += 1;
-                    }
-                    decisions.push(Decision::Open(count, why));
-                }
-                Decision::Drop(numbers, why) => {
-                    flows.retain(|(number, ..)| !numbers.contains(number));
-                    decisions.push(Decision::Drop(numbers, why));
-                }
-                Decision::Stay => {}
-                other => decisions.push(other),
-            }
-        }
-        (flows.len(), decisions)
-    }
-
-    #[test]
-    fn flows_that_lose_below_the_path_grow_to_what_it_gives() {
-        let (flows, decisions) = play(16, 375_000.0, 25_000_000.0, true, 5);
-        assert_eq!(flows, 16, "{decisions:?}");
-    }
-
-    #[test]
-    fn a_full_path_keeps_one_flow() {
-        let (flows, decisions) = play(16, 50_000_000.0, 25_000_000.0, true, 10);
-        assert_eq!(flows, 1, "{decisions:?}");
-        assert!(decisions.len() <= 6, "trials are paused more and more: {decisions:?}");
-    }
-
-    #[test]
-    fn a_window_limited_flow_gets_company_without_any_loss() {
-        let (flows, decisions) = play(16, 2_000_000.0, 10_000_000.0, false, 10);
-        assert!((4..=8).contains(&flows), "{flows} {decisions:?}");
-    }
-
-    #[test]
-    fn where_none_could_be_opened_nothing_was_tried() {
-        let mut growth = Growth::new(16);
-        let step = Duration::from_millis(50);
-        let mut opens = Vec::new();
-        for n in 1..400u32 {
-            let flow = Flow {
-                number: 1,
-                bytes: u64::from(n) * 50_000,
-                out_of_order: n,
-                draining: false,
-                flowing: Some(step * n),
-                present_round_trip: None,
-            };
-            let flows = vec![flow];
-            let tick = Tick {
-                now: step * n,
-                round_trip: step,
-                flows,
-                dialling: 0,
-                backlog: 1 << 30,
-                streams_exhausted: false,
-            };
-            match growth.tick(&tick) {
-                Decision::Open(..) => opens.push(tick.now),
-                Decision::Stay => {}
-                other => panic!("{other:?}"),
-            }
-        }
-        let pauses: Vec<Duration> = opens.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(pauses.len() >= 8 && pauses.iter().all(|pause| *pause <= PAUSE.0 + step * 2), "{pauses:?}");
-    }
-
-    #[test]
-    fn the_cap_holds() {
-        assert!(play(3, 375_000.0, 25_000_000.0, true, 5).0 <= 3);
-        assert_eq!(play(1, 375_000.0, 25_000_000.0, true, 5).0, 1);
-    }
-
-    #[test]
-    fn little_work_is_not_worth_a_trial() {
-        let mut growth = Growth::new(16);
-        for n in 1..40u32 {
-            let tick = Tick {
-                now: Duration::from_millis(50) * n,
-                round_trip: Duration::from_millis(50),
-                flows: vec![Flow {
-                    number: 1,
-                    bytes: u64::from(n) * 20_000,
-                    out_of_order: n,
-                    draining: false,
-                    flowing: Some(Duration::from_millis(50) * n),
-                    present_round_trip: None,
-                }],
-                dialling: 0,
-                backlog: 50_000,
-                streams_exhausted: false,
-            };
-            assert_eq!(growth.tick(&tick), Decision::Stay);
-        }
-    }
-}
+mod tests;
