@@ -11,9 +11,10 @@
 //! never 404, and nothing of it is kept. Modules that the database is not asked about (GONOSUMDB, GOPRIVATE, rules) are 403:
 //! their names must not leave the house, and a go command that asks has not been told.
 //!
-//! Without an upstream (`--offline`, `--frozen`) there is what is kept, and `supported` where there is any. It is looked at
-//! before it is given ([`goferry_fetch::sumdb::kept`]): what is damaged is 502. What nothing that is kept proves is given
-//! as it is, since a go command proves it too.
+//! Where nothing may be fetched there is what is kept: without an upstream (`--offline`, `--frozen`), where `supported` is
+//! 200 if there is any, and for a request with `Disable-Module-Fetch: true`. It is looked at before it is given
+//! ([`goferry_fetch::sumdb::kept`]): what is damaged is 502. What nothing that is kept proves is given as it is, since a go
+//! command proves it too.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -49,6 +50,11 @@ const MEMORY: u64 = 4 << 20;
 const EDGE: Duration = Duration::from_secs(60);
 /// How long what is kept is not looked at again, though a file of it is another one.
 const LOOK: Duration = Duration::from_secs(30);
+/// How much the times of files may be behind the clock: they are of the system's last tick.
+const TICK: Duration = Duration::from_millis(10);
+/// What to do about a damaged file.
+const NOTHING_FETCHED: &str =
+    "nothing is fetched in its place (--offline, --frozen or Disable-Module-Fetch): mend or remove the file";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers of the checksum database, verified where they can be and kept.
@@ -70,6 +76,17 @@ struct Looked {
     /// By the clock that files have.
     time: SystemTime,
     seen: BTreeMap<PathBuf, Verdict>,
+}
+
+impl Looked {
+    /// Why a file is not to be given.
+    fn refuses(&self, file: &Path) -> Option<&str> {
+        match self.seen.get(file)? {
+            Verdict::Damaged(reason) => Some(reason),
+            Verdict::Contradicts => Some("SECURITY ERROR: its signed tree head contradicts the others that are kept"),
+            Verdict::Proven | Verdict::Unproven => None,
+        }
+    }
 }
 
 /// What is on its way.
@@ -144,7 +161,9 @@ impl SumDb {
     }
 
     async fn latest(&self, database: &Arc<SumDbClient>, fetch: bool) -> Result<(Bytes, Cache), FetchError> {
-        self.refuse_damaged(database, &[database.latest_file()]).await?;
+        if !fetch {
+            self.refuse_damaged(database, &[database.latest_file()]).await?;
+        }
         let known = self.lock().clone();
         if let Some((_, note)) = known.as_ref().filter(|(since, _)| since.elapsed() < self.freshness.fresh) {
             return Ok((note.clone(), Cache::Hit));
@@ -228,30 +247,24 @@ impl SumDb {
         Ok((bytes, cache))
     }
 
-    /// Refuses the first of the files that is there, where it is damaged and nobody may be asked for another. Looks at all
-    /// that is kept, once, and again where that file is another one since.
+    /// Refuses the first of the files that is there, where it is damaged; nobody may be asked for another then. Looks at all
+    /// that is kept, once, and again where that file is another one since: at once where it was damaged.
     async fn refuse_damaged(&self, database: &Arc<SumDbClient>, files: &[PathBuf]) -> Result<(), FetchError> {
-        if self.fetch {
-            return Ok(());
-        }
         let Some((file, changed)) = files.iter().find_map(|file| Some((file, changed(file)?))) else { return Ok(()) };
         let mut looked = self.looked.lock().await;
-        if looked.as_ref().is_none_or(|looked| changed >= looked.time && looked.at.elapsed() >= LOOK) {
-            let (at, time) = (Instant::now(), SystemTime::now());
+        let due = |looked: &Looked| looked.at.elapsed() >= LOOK || looked.refuses(file).is_some();
+        if looked.as_ref().is_none_or(|looked| changed >= looked.time && due(looked)) {
+            let (at, time) = (Instant::now(), SystemTime::now() - TICK);
             match database.look().await {
                 Ok(seen) => *looked = Some(Looked { at, time, seen }),
                 Err(error) => tracing::warn!(%error, "what is kept of the checksum database cannot be looked at"),
             }
         }
-        let reason = match looked.as_ref().and_then(|looked| looked.seen.get(file)) {
-            Some(Verdict::Damaged(reason)) => reason.as_str(),
-            Some(Verdict::Contradicts) => "SECURITY ERROR: its signed tree head contradicts the others that are kept",
-            Some(Verdict::Proven | Verdict::Unproven) | None => return Ok(()),
-        };
+        let Some(reason) = looked.as_ref().and_then(|looked| looked.refuses(file)) else { return Ok(()) };
         let text = format!("{}: {reason}", file.display());
         tracing::error!("a file of the store is damaged: {text}");
         let error = FetchError::new(FailKind::Invalid, Party::Client, text);
-        Err(error.with_advice("the store is served as it is (--offline or --frozen): mend or remove the file"))
+        Err(error.with_advice(NOTHING_FETCHED))
     }
 
     async fn join<F>(&self, key: &Key, work: impl FnOnce() -> F) -> Result<(Bytes, Cache), FetchError>

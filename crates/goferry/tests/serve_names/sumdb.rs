@@ -6,7 +6,7 @@ use std::process::Command;
 use goferry_lab::sumdb::Log;
 
 use crate::upstream::{SUMDB, Upstream};
-use crate::world::{TOOLCHAINS, World, client, files, get, ok, project};
+use crate::world::{TOOLCHAINS, World, ask, client, files, get, ok, project};
 
 const NAMES: [&str; 3] = ["example.com/a@v1.0.0", "example.com/b@v1.0.0", "example.com/Upper@v1.2.3"];
 
@@ -299,4 +299,50 @@ fn a_damaged_answer_is_found_offline_and_never_given() {
     assert_eq!(downloaded(TOOLCHAINS[1], serve.url(), &gosumdb).unwrap(), sums);
     drop(serve);
     assert_eq!(verified(&world, &gosumdb, &[]).0, 0);
+}
+
+#[test]
+fn without_a_fetch_a_damaged_answer_is_refused_as_offline() {
+    const NO_FETCH: &str = "Disable-Module-Fetch: true\r\n";
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
+    drop(serve);
+    let asked = ["latest", "lookup/example.com/b@v1.0.0", "tile/8/0/000", "lookup/example.com/!upper@v1.2.3"]
+        .map(|path| format!("/sumdb/{SUMDB}/{path}"));
+    let serve = world.serve(&upstream.url(), "", &["--offline"]);
+    let right = asked.each_ref().map(|path| get(&serve, path));
+    assert!(right.iter().all(|got| got.status == 200), "{right:?}");
+    drop(serve);
+
+    // Half a tree head, half a record and a bit of a tile.
+    let kept = files(&world.store(), &format!("{SUMDB}/latest"));
+    let store = world.store();
+    let half = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+    let bit = |bytes: &mut Vec<u8>| bytes[5000] ^= 1;
+    for (path, damage) in [&kept[0], &asked[1][1..], &asked[2][1..]].into_iter().zip([half, half, bit]) {
+        let mut bytes = fs::read(store.join(path)).unwrap();
+        damage(&mut bytes);
+        fs::write(store.join(path), bytes).unwrap();
+    }
+    let serve = world.serve(&upstream.url(), "", &["--offline"]);
+    let offline = asked.each_ref().map(|path| get(&serve, path));
+    drop(serve);
+    assert_eq!(offline.each_ref().map(|got| got.status), [502, 502, 502, 200]);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    upstream.asked();
+    for (path, offline) in asked.iter().zip(&offline) {
+        let got = ask(&serve, "GET", path, NO_FETCH);
+        assert_eq!((got.status, &got.body), (offline.status, &offline.body), "{path}");
+    }
+    assert_eq!(upstream.asked(), [""; 0]);
+    // Without the field they are fetched again; from then on they are given with it.
+    for fields in ["", NO_FETCH] {
+        for (path, right) in asked.iter().zip(&right) {
+            let got = ask(&serve, "GET", path, fields);
+            assert_eq!((got.status, &got.body), (200, &right.body), "{path}");
+        }
+    }
 }
