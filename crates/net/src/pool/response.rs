@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
 
 use super::connection::{GRACE, Lease, http1_failure, http2_failure};
-use super::{Cause, Failure, windows};
+use super::{Cause, Failure};
 use crate::error::{ErrorKind, Phase};
 
 /// The head of an answer, and its body to come.
@@ -146,9 +146,12 @@ impl Body {
                 }
             };
             let look = patience.saturating_sub(self.looked.elapsed()).max(Duration::from_millis(1));
-            let remind = if lease.shared.stream_window.shrank() { windows::REMIND } else { Duration::MAX };
-            if let Ok(outcome) = timeout(look.min(self.pause).min(remind), next).await {
-                break outcome;
+            tokio::select! {
+                biased;
+                next = timeout(look.min(self.pause), next) => if let Ok(outcome) = next {
+                    break outcome;
+                },
+                () = lease.shared.stream_window.remind() => {}
             }
             if let Inbound::Http2(stream) = &mut self.inbound {
                 // Tells the server of what was taken and not told of yet.

@@ -19,7 +19,7 @@ const FIRST: u32 = 32 << 20;
 const FURTHER: u32 = 8 << 20;
 
 /// After how long without data a stream's window is looked at, where windows were made smaller.
-pub(super) const REMIND: Duration = Duration::from_millis(50);
+const REMIND: Duration = Duration::from_millis(50);
 
 /// What the connection of this number may have in flight as a whole.
 pub(super) fn of_connection(number: u32) -> u32 {
@@ -49,13 +49,19 @@ pub(super) struct StreamWindow {
     wanted: AtomicU32,
     told: AtomicU32,
     shrank: AtomicBool,
+    shrinks: Notify,
     changed: Notify,
 }
 
 impl StreamWindow {
     pub(super) fn new(size: u32) -> StreamWindow {
-        let shrank = AtomicBool::new(false);
-        StreamWindow { wanted: AtomicU32::new(size), told: AtomicU32::new(size), shrank, changed: Notify::new() }
+        StreamWindow {
+            wanted: AtomicU32::new(size),
+            told: AtomicU32::new(size),
+            shrank: AtomicBool::new(false),
+            shrinks: Notify::new(),
+            changed: Notify::new(),
+        }
     }
 
     /// What the server was told last.
@@ -63,17 +69,25 @@ impl StreamWindow {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// Whether it was ever made smaller. Then a stream's window can be below zero with nothing on its way that would open it
-    /// again: what was taken and is less than half of the window is not told before more is ([`REMIND`]).
-    pub(super) fn shrank(&self) -> bool {
-        self.shrank.load(Ordering::Relaxed)
+    /// Completes when a stream that had no data meanwhile is to be looked at; never while the window was not made smaller.
+    ///
+    /// What was taken of a stream is told to the server once it is at least half of what is left of the window, and that is
+    /// considered when more is taken. A window made smaller can leave nothing, so that no more comes.
+    pub(super) async fn remind(&self) {
+        let shrinks = self.shrinks.notified();
+        if !self.shrank.load(Ordering::Relaxed) {
+            shrinks.await;
+        }
+        tokio::time::sleep(REMIND).await;
     }
 
     /// From now on so much; nothing happens where it is so already.
     pub(super) fn set(&self, size: u32) {
         self.wanted.store(size, Ordering::Relaxed);
         if self.size() != size {
-            self.shrank.fetch_or(size < self.size(), Ordering::Relaxed);
+            if size < self.size() && !self.shrank.swap(true, Ordering::Relaxed) {
+                self.shrinks.notify_waiters();
+            }
             self.changed.notify_one();
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use goferry_net::pool::{Ask, Cause, Pool, PoolConfig};
+use goferry_net::pool::{Cause, Pool, PoolConfig};
 use tokio::task::JoinSet;
 
 use crate::server::{BOTH, Conn, H2, Server};
@@ -182,23 +182,47 @@ async fn a_server_sends_no_more_of_a_body_than_is_wanted() {
     assert_eq!(pool.summary().opened, 1, "what was not opened again of the connection's window is opened at the end");
 }
 
-/// A server that allows few streams and sends a little on each every few milliseconds, for ever.
-async fn dripping(streams: u32) -> Server {
-    Server::tls(BOTH, move |_, io| async move {
-        let handshake = h2::server::Builder::new().max_concurrent_streams(streams).handshake(io).await;
-        let Ok(mut connection) = handshake else { return };
-        while let Some(Ok((_, mut respond))) = connection.accept().await {
-            let mut body: h2::SendStream<bytes::Bytes> = respond.send_response(http::Response::new(()), false).unwrap();
-            tokio::spawn(async move {
-                loop {
-                    body.reserve_capacity(64 << 10);
-                    let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return };
-                    if body.send_data(vec![0; room].into(), false).is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(8)).await;
+/// Less than a third of what a stream may have in flight on the only connection, and more than it may have on one of two: what
+/// was taken of it the server is not told of, and when the window is made smaller nothing is left of it.
+const EARLY: usize = 4 << 20;
+/// What the whole body has.
+const WHOLE: usize = 6 << 20;
+
+/// A server that keeps to a stream's window. It sends a part of the body, and more once the client wants the window to be
+/// smaller, and says that it knows so (SETTINGS with ACK) only when all of that was `taken`. The second connection answers all.
+async fn reluctant(more: usize, taken: Arc<AtomicUsize>) -> Server {
+    Server::h2(H2, move |mut conn: Conn| {
+        let taken = Arc::clone(&taken);
+        async move {
+            conn.settings(Some(1)).await;
+            if conn.number > 1 {
+                return conn.serve().await;
+            }
+            let stream = conn.request().await.unwrap().stream;
+            conn.acknowledge().await;
+            conn.head(stream, 200, &[], false).await;
+            conn.data(stream, &[0; EARLY], false).await;
+            while conn.windows.len() < 2 {
+                conn.frame().await.unwrap();
+            }
+            conn.data(stream, &vec![0; more], false).await;
+            let mut sent = EARLY + more;
+            crate::until("all is taken", || taken.load(Ordering::SeqCst) == sent).await;
+            assert!(!conn.opened.contains_key(&stream) && sent > conn.windows[1] as usize, "{:?}", conn.windows);
+            // The only one: a window made larger again would be another way out.
+            conn.acknowledge().await;
+            while sent < WHOLE {
+                let may = conn.windows[1] as usize + conn.opened.get(&stream).copied().unwrap_or(0);
+                let now = may.saturating_sub(sent).min(WHOLE - sent);
+                if now == 0 {
+                    conn.frame().await.unwrap();
+                    continue;
                 }
-            });
+                conn.data(stream, &vec![0; now], false).await;
+                sent += now;
+            }
+            conn.data(stream, &[], true).await;
+            conn.serve().await;
         }
     })
     .await
@@ -206,30 +230,22 @@ async fn dripping(streams: u32) -> Server {
 
 #[tokio::test]
 async fn an_answer_goes_on_when_its_window_is_made_smaller() {
-    let server = dripping(2).await;
-    let pool = pool(&server, PoolConfig { max_connections: 4, ..config() });
-    let read = |count: u64, expect: Option<u64>| {
-        let (pool, ask) = (pool.clone(), Ask { expect, ..crate::large("/x") });
-        async move {
-            let mut body = pool.get(&ask).await.unwrap().body;
-            let mut came = 0;
-            while came < count {
-                came += body.chunk().await.unwrap().unwrap().len() as u64;
+    // The client waits for data when it makes the window smaller, or takes some after that.
+    for more in [0, 16 << 10] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let server = reluctant(more, Arc::clone(&taken)).await;
+        let pool = pool(&server, PoolConfig { max_connections: 2, ..config() });
+        let mut body = pool.get(&crate::large("/x")).await.unwrap().body;
+        let counted = Arc::clone(&taken);
+        let reading = tokio::spawn(async move {
+            while let Some(data) = body.chunk().await.unwrap() {
+                counted.fetch_add(data.len(), Ordering::SeqCst);
             }
-        }
-    };
-    // Many wait, so that more connections share the work: while some 4 to 8 MiB of each have come, of which the server was
-    // not told yet, since that is less than half of what it may send.
-    let mut running = JoinSet::new();
-    for _ in 0..2 {
-        running.spawn(read(24 << 20, None));
+        });
+        crate::until("the first part is taken", || taken.load(Ordering::SeqCst) == EARLY).await;
+        // They wait since the server allows no second stream: with the second connection windows are made smaller.
+        all(&pool, 4).await;
+        reading.await.unwrap();
+        assert_eq!((taken.load(Ordering::SeqCst), server.accepted()), (WHOLE, 2));
     }
-    tokio::time::sleep(Duration::from_millis(900)).await;
-    for _ in 0..8 {
-        running.spawn(read(1 << 20, Some(8 << 20)));
-    }
-    while let Some(done) = running.join_next().await {
-        done.unwrap();
-    }
-    assert!(pool.summary().opened > 1, "{:?}", pool.summary().decisions);
 }

@@ -1,5 +1,6 @@
 //! Servers on loopback that do what a script says, one script a connection.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -173,6 +174,10 @@ pub(crate) struct Conn {
     encoder: Encoder,
     /// Streams that the client gave up.
     pub(crate) cancelled: Vec<u32>,
+    /// Each SETTINGS_INITIAL_WINDOW_SIZE that the client said.
+    pub(crate) windows: Vec<u32>,
+    /// By how much the client opened each window, 0 being the connection's (WINDOW_UPDATE).
+    pub(crate) opened: HashMap<u32, usize>,
     /// How long a PING waits for its answer; `None`: for ever.
     pub(crate) pong: Option<Duration>,
 }
@@ -186,6 +191,8 @@ impl Conn {
             hpack: Decoder::new(DecoderLimits::default()),
             encoder: Encoder::new(),
             cancelled: Vec::new(),
+            windows: Vec::new(),
+            opened: HashMap::new(),
             pong: Some(Duration::ZERO),
         };
         let mut preface = [0u8; PREFACE.len()];
@@ -207,26 +214,41 @@ impl Conn {
         }
     }
 
-    /// The next request; PINGs are answered and resets noted meanwhile. `None` once the client has gone.
-    pub(crate) async fn request(&mut self) -> Option<Asked> {
+    /// The next frame; PINGs are answered, and resets and windows noted meanwhile. `None` once the client has gone.
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {
             match self.recv().await? {
-                Frame::Headers { stream_id, fragment, end_headers: true, .. } => {
-                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    let fields = self.hpack.decode(&fragment).expect("the client's header block decodes");
-                    let fields: Vec<(String, String)> =
-                        fields.iter().map(|field| (text(&field.name), text(&field.value))).collect();
-                    let path = fields.iter().find(|(name, _)| name == ":path").map(|(_, path)| path.clone()).unwrap();
-                    return Some(Asked { stream: stream_id, path, fields });
-                }
                 Frame::Ping { ack: false, data } => {
                     if let Some(pause) = self.pong {
                         tokio::time::sleep(pause).await;
                         self.send(Frame::Ping { ack: true, data }).await;
                     }
                 }
-                Frame::RstStream { stream_id, .. } => self.cancelled.push(stream_id),
-                _ => {}
+                frame => {
+                    match &frame {
+                        Frame::RstStream { stream_id, .. } => self.cancelled.push(*stream_id),
+                        Frame::Settings { settings, .. } => self.windows.extend(settings.initial_window_size()),
+                        Frame::WindowUpdate { stream_id, increment } => {
+                            *self.opened.entry(*stream_id).or_default() += *increment as usize;
+                        }
+                        _ => {}
+                    }
+                    return Some(frame);
+                }
+            }
+        }
+    }
+
+    /// The next request. `None` once the client has gone.
+    pub(crate) async fn request(&mut self) -> Option<Asked> {
+        loop {
+            if let Frame::Headers { stream_id, fragment, end_headers: true, .. } = self.frame().await? {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let fields = self.hpack.decode(&fragment).expect("the client's header block decodes");
+                let fields: Vec<(String, String)> =
+                    fields.iter().map(|field| (text(&field.name), text(&field.value))).collect();
+                let path = fields.iter().find(|(name, _)| name == ":path").map(|(_, path)| path.clone()).unwrap();
+                return Some(Asked { stream: stream_id, path, fields });
             }
         }
     }
@@ -265,6 +287,11 @@ impl Conn {
             settings.push(SettingId::MaxConcurrentStreams, streams);
         }
         self.send(Frame::Settings { ack: false, settings }).await;
+    }
+
+    /// Acknowledges the oldest SETTINGS of the client that is not.
+    pub(crate) async fn acknowledge(&mut self) {
+        self.send(Frame::Settings { ack: true, settings: Settings::new() }).await;
     }
 
     pub(crate) async fn head(&mut self, stream: u32, status: u16, fields: &[(&str, &str)], end: bool) {
