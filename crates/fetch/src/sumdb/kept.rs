@@ -8,7 +8,8 @@
 //! | `tile/…` | it is in the log of a signed tree head, with tiles that are kept too |
 //!
 //! A tree head that moved on leaves tiles behind that nothing kept proves any more: they are [`Verdict::Unproven`], as is
-//! everything where the key is not known, and are damaged only where they are not of their form.
+//! everything where the key is not known, and are damaged only where they are not of their form. So is what hangs on a
+//! damaged tile, whose place in the log nothing shows then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -21,7 +22,10 @@ use goferry_module::sumdb::plan::PlanError;
 use goferry_module::sumdb::tlog::{Hash, stored_hash_index};
 use goferry_module::sumdb::{Lookup, Tile, TilePlan, TreeHead, Verifier, lookup, note, tile};
 
+use self::edge::Told;
 use super::disk::read_locked;
+
+mod edge;
 
 /// Folders within each other that are looked at.
 const MAX_DEPTH: usize = 64;
@@ -59,7 +63,7 @@ pub fn look(dir: &Path, latest: &Path, verifier: Option<&Verifier>) -> io::Resul
         kept.heads.sort_by_key(|head| std::cmp::Reverse(head.size));
         kept.heads.dedup();
         let own = kept.own;
-        let (proven, contradicting) = Proof::of(&mut kept).run()?;
+        let (proven, contradicting) = Proof::of(&mut kept, &records).run()?;
         if own.is_some_and(|head| contradicting.contains(&head)) {
             kept.seen.insert(latest.to_owned(), Verdict::Contradicts);
         }
@@ -209,11 +213,14 @@ struct Proof<'a, 'b> {
     proven: HashSet<Tile>,
     /// Tree heads that the tiles at their edge do not give.
     refuted: Vec<TreeHead>,
+    /// What look-ups say of records.
+    records: HashMap<u64, Hash>,
 }
 
 impl<'a, 'b> Proof<'a, 'b> {
-    fn of(kept: &'a mut Kept<'b>) -> Proof<'a, 'b> {
-        Proof { kept, proven: HashSet::new(), refuted: Vec::new() }
+    fn of(kept: &'a mut Kept<'b>, records: &[(PathBuf, Record)]) -> Proof<'a, 'b> {
+        let records = records.iter().map(|(_, record)| (record.id, record.hash)).collect();
+        Proof { kept, proven: HashSet::new(), refuted: Vec::new(), records }
     }
 
     /// The widest proven tile at each place, and the tree heads that contradict them.
@@ -305,8 +312,8 @@ impl<'a, 'b> Proof<'a, 'b> {
         widest
     }
 
-    /// Which of the tiles at an edge is wrong cannot be said, unless others are proven. Where all are, the tree head
-    /// contradicts those that they are proven by.
+    /// The hash of the log does not say which of the tiles at its edge is wrong: others that are proven do, and what is
+    /// kept below them ([`edge`]). Where all are proven, the tree head contradicts those that they are proven by.
     fn accuse(&mut self) -> io::Result<Vec<TreeHead>> {
         let mut contradicting = Vec::new();
         for head in std::mem::take(&mut self.refuted) {
@@ -315,19 +322,34 @@ impl<'a, 'b> Proof<'a, 'b> {
             if !matches!(self.verify(&edge)?, Some(Err(_))) {
                 continue;
             }
-            let files = edge.tiles().iter().filter_map(|tile| self.kept.file_of(*tile));
-            let doubtful: Vec<Tile> = files.filter(|file| !self.proven.contains(file)).collect();
-            if doubtful.is_empty() {
+            let file = |tile: Tile| self.kept.file_of(tile).filter(|file| !self.proven.contains(file));
+            if edge.tiles().iter().all(|tile| file(*tile).is_none()) {
                 contradicting.push(head);
+                continue;
             }
-            for file in &doubtful {
-                let others = doubtful.len() - 1;
-                let or = if others == 0 { String::new() } else { format!(", or one of {others} others has not") };
-                let reason = format!("it has not the hashes of the signed log of {} records{or}", head.size);
-                self.kept.damaged(*file, reason);
+            match edge::tell(self.kept, &edge, |tile| file(tile).is_some(), &self.records)? {
+                None => {}
+                Some(Told::Damaged(wrong)) => self.convict(&edge, &wrong),
+                Some(Told::Among(suspects)) => {
+                    let files: Vec<Tile> = suspects.into_iter().filter_map(file).collect();
+                    let others = files.len() - 1;
+                    let or = if others == 0 { String::new() } else { format!(", or one of {others} others has not") };
+                    let reason = format!("it has not the hashes of the signed log of {} records{or}", head.size);
+                    files.into_iter().for_each(|file| self.kept.damaged(file, reason.clone()));
+                }
             }
         }
         Ok(contradicting)
+    }
+
+    /// These tiles of an edge are damaged; with what they should say, all others are proven.
+    fn convict(&mut self, edge: &TilePlan, wrong: &[(Tile, String)]) {
+        for (tile, whose) in wrong {
+            let size = edge.tree().size;
+            let reason = format!("it has not the hash of {whose}, with which it fits the signed log of {size} records");
+            self.kept.file_of(*tile).into_iter().for_each(|file| self.kept.damaged(file, reason.clone()));
+        }
+        self.proven.extend(edge.tiles().iter().filter(|tile| self.kept.tiles.contains(tile)));
     }
 }
 

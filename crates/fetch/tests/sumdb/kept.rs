@@ -79,6 +79,48 @@ async fn what_is_sound_is_proven_and_each_damage_is_found() {
 }
 
 #[tokio::test]
+async fn a_damaged_tile_at_the_edge_is_told_from_the_others() {
+    let (site, machine) = (Site::with(700), Machine::new());
+    let client = lasting(&machine, &site);
+    for number in [7, 299, 600] {
+        client.record(&module(number)).await.unwrap();
+    }
+    let key = site.log().key();
+    assert_eq!(odd(&machine, Some(&key)), []);
+    let (low, high) = ("tile/8/0/002.p/188", "tile/8/1/000.p/2");
+    let kept = ["tile/8/0/000", "tile/8/0/001", low, high];
+    assert!(kept.iter().all(|tile| machine.cached(tile).exists()));
+    let all = |why: &str| format!("it has not the hash{why} the signed log of 700 records");
+    let unproven = |files: &[&str]| files.iter().map(|file| ((*file).to_owned(), "unproven".to_owned())).collect();
+    let lookups = ["!mod299", "!mod600", "!mod7"].map(|name| format!("lookup/example.com/{name}@v1.0.0"));
+    let lookups = lookups.each_ref().map(String::as_str);
+    for (file, hash, why, proven) in [
+        // A look-up has the record.
+        (low, 600 - 512, all(" of record 600, with which it fits"), &[high][..]),
+        // Nothing has it, and all that the other tile says is kept.
+        (low, 5, all("es of"), &[]),
+        // A tile below it is kept.
+        (high, 1, all(" of tile/8/0/001, with which it fits"), &[low, lookups[1]]),
+    ] {
+        let sound = fs::read(machine.cached(file)).unwrap();
+        change(&machine, file, |bytes| bytes[hash * 32 + 3] ^= 1);
+        let others = lookups.into_iter().chain(kept).filter(|other| *other != file && !proven.contains(other));
+        let mut right: Vec<_> = unproven(&others.collect::<Vec<_>>());
+        right.push((file.to_owned(), why));
+        right.sort();
+        assert_eq!(odd(&machine, Some(&key)), right);
+        fs::write(machine.cached(file), sound).unwrap();
+    }
+    // Where not all is kept below it, the other tile may be the damaged one.
+    fs::remove_file(machine.cached(kept[1])).unwrap();
+    change(&machine, low, |bytes| bytes[5 * 32] ^= 1);
+    let mut right: Vec<_> = unproven(&[&lookups[..], &kept[..1]].concat());
+    right.extend([low, high].map(|file| (file.to_owned(), all("es of") + ", or one of 1 others has not")));
+    right.sort();
+    assert_eq!(odd(&machine, Some(&key)), right);
+}
+
+#[tokio::test]
 async fn without_the_key_only_the_form_counts() {
     let (site, machine) = (Site::with(300), Machine::new());
     kept(&site, &machine).await;
