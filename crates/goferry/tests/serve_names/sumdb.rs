@@ -346,3 +346,29 @@ fn without_a_fetch_a_damaged_answer_is_refused_as_offline() {
         }
     }
 }
+
+#[test]
+fn the_damaged_tile_at_the_edge_is_named_and_the_others_are_given() {
+    let upstream = published();
+    let gosumdb = upstream.gosumdb();
+    let world = World::new().env("GOSUMDB", &gosumdb);
+    let serve = world.serve(&upstream.url(), "", &[]);
+    downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
+    drop(serve);
+    // The log has 603 records: both are at its edge, and the first has the hash of a tile that is kept.
+    let edge = ["tile/8/1/000.p/2", "tile/8/0/002.p/91"];
+    let files = edge.map(|tile| world.store().join("sumdb").join(SUMDB).join(tile));
+    let [mut bent, other] = files.each_ref().map(|file| fs::read(file).unwrap());
+    bent[3] ^= 1;
+    fs::write(&files[0], bent).unwrap();
+    let (code, text) = verified(&world, &gosumdb, &[]);
+    let named = format!(
+        "damaged: sumdb/{SUMDB}/{}: it has not the hash of tile/8/0/000, with which it fits the signed log of 603 records",
+        edge[0]
+    );
+    assert!(code == 1 && text.contains(&named) && text.contains("1 damaged"), "{text}");
+    let serve = world.serve(&upstream.url(), "", &["--offline"]);
+    let [got, given] = edge.map(|tile| get(&serve, &format!("/sumdb/{SUMDB}/{tile}")));
+    assert!(got.status == 502 && got.body.contains(edge[0]), "{got:?}");
+    assert_eq!((given.status, given.head.contains(&format!("ength: {}\r\n", other.len()))), (200, true), "{given:?}");
+}
