@@ -38,6 +38,8 @@ const FAILURES: usize = 1_000;
 const TICK: Duration = Duration::from_millis(250);
 /// The module whose zips are whole Go toolchains.
 const TOOLCHAIN: &str = "golang.org/toolchain";
+/// The files of a version.
+const KINDS: [FileKind; 3] = [FileKind::Info, FileKind::Mod, FileKind::Zip];
 
 /// One module of a project.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,37 @@ pub struct Warm {
 
 type File = (ModuleVersion, FileKind);
 
+/// The files that a body names. They are kept until the last one is there, those of several bodies at once: in one piece of
+/// some 50 bytes a file, not in many small ones, whose memory the C library keeps.
+#[derive(Debug)]
+struct Named {
+    modules: usize,
+    files: usize,
+    /// Path, version and kind of each, a line each.
+    lines: String,
+}
+
+impl Named {
+    fn new(files: &BTreeSet<File>) -> Named {
+        let modules = files.iter().map(|(module, _)| module).collect::<BTreeSet<_>>().len();
+        let length = |(module, _): &File| module.path().as_str().len() + module.version().as_str().len() + 7;
+        let mut lines = String::with_capacity(files.iter().map(length).sum());
+        for (module, kind) in files {
+            lines.extend([module.path().as_str(), " ", module.version().as_str(), " ", kind.extension(), "\n"]);
+        }
+        Named { modules, files: files.len(), lines }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = File> + Send {
+        self.lines.lines().filter_map(|line| {
+            let mut words = line.split(' ');
+            let (path, version, kind) = (words.next()?, words.next()?, words.next()?);
+            let module = ModuleVersion::new(ModulePath::parse(path).ok()?, Version::parse(version).ok()?).ok()?;
+            Some((module, KINDS.into_iter().find(|known| known.extension() == kind)?))
+        })
+    }
+}
+
 impl Warm {
     /// Into the store of `modules`, but for what `rules` block.
     #[must_use]
@@ -124,7 +157,7 @@ impl Warm {
 
     /// What a body names. On a thread that ends with it: the C library keeps free memory for each thread that used it, and
     /// gives that of one that ended to the next.
-    async fn read(&self, body: Bytes) -> Result<BTreeSet<File>, FetchError> {
+    async fn read(&self, body: Bytes) -> Result<Named, FetchError> {
         let failed = |text: String| FetchError::new(FailKind::Invalid, Party::Goferry, text);
         let _turn = self.reading.acquire().await;
         let (sender, receiver) = oneshot::channel();
@@ -140,12 +173,11 @@ impl Warm {
     }
 
     /// Fetches all, for as long as someone reads the progress.
-    async fn run(self: Arc<Self>, files: BTreeSet<File>, lines: &mpsc::Sender<Bytes>) {
+    async fn run(self: Arc<Self>, named: Named, lines: &mpsc::Sender<Bytes>) {
         let began = Instant::now();
-        let modules = files.iter().map(|(module, _)| module).collect::<BTreeSet<_>>().len();
-        let mut progress = Progress { done: 0, files: files.len(), fetched_bytes: 0 };
+        let mut progress = Progress { done: 0, files: named.files, fetched_bytes: 0 };
         let (mut failed, mut failures) = (Vec::new(), 0);
-        let mut rest = files.into_iter();
+        let mut rest = named.iter();
         let mut running = JoinSet::new();
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -184,7 +216,7 @@ impl Warm {
         failed.sort_by(|a, b| a.file.cmp(&b.file));
         let Progress { files, fetched_bytes, .. } = progress;
         let seconds = began.elapsed().as_secs_f64();
-        let summary = Summary { modules, files, fetched_bytes, failed, failures, seconds };
+        let summary = Summary { modules: named.modules, files, fetched_bytes, failed, failures, seconds };
         // Who has gone away needs no summary.
         let _ = lines.send(line(&summary)).await;
     }
@@ -212,7 +244,7 @@ fn line(value: &impl Serialize) -> Bytes {
 }
 
 /// What a body names.
-fn files_of(body: &[u8]) -> Result<BTreeSet<File>, FetchError> {
+fn files_of(body: &[u8]) -> Result<Named, FetchError> {
     let bad = |text: String| FetchError::new(FailKind::Invalid, Party::Client, text);
     let mut modules: Vec<(Option<GoMod>, GoSum)> = Vec::new();
     let mut replaces: Vec<Replace> = Vec::new();
@@ -243,7 +275,7 @@ fn files_of(body: &[u8]) -> Result<BTreeSet<File>, FetchError> {
     if files.len() > FILES {
         return Err(bad(format!("{} files are named; at most {FILES} are fetched at once", files.len())));
     }
-    Ok(files)
+    Ok(Named::new(&files))
 }
 
 struct Project<'a> {
@@ -280,7 +312,7 @@ impl Project<'_> {
                 summed().filter(|(_, zip)| *zip).map(|(module, _)| module).collect()
             };
             for module in whole {
-                for kind in [FileKind::Info, FileKind::Mod, FileKind::Zip] {
+                for kind in KINDS {
                     files.insert((module.clone(), kind));
                 }
             }
@@ -323,7 +355,9 @@ mod tests {
         let body: String = parts.iter().map(|part| serde_json::to_string(part).unwrap()).collect();
         let files = files_of(body.as_bytes()).map_err(|error| error.detail)?;
         let short = |(module, kind): File| format!("{module}.{}", kind.extension()).replace("example.com/", "");
-        Ok(files.into_iter().map(short).collect())
+        let names: Vec<String> = files.iter().map(short).collect();
+        assert_eq!(names.len(), files.files, "each is read again");
+        Ok(names)
     }
 
     fn part(go_mod: &str, go_sum: &str) -> Part {
@@ -351,6 +385,16 @@ mod tests {
         assert_eq!(names(&[part(go_mod, SUM)]).unwrap(), sum);
         let requires = ["b@v1.0.0.info", "b@v1.0.0.mod", "b@v1.0.0.zip"];
         assert_eq!(names(&[part(go_mod, "")]).unwrap(), requires);
+    }
+
+    #[test]
+    fn versions_of_every_form() {
+        let go_mod = "module example.com/main\ngo 1.21\nrequire (\n\texample.com/a v2.0.0+incompatible\n\t\
+            example.com/b/v3 v3.0.0-rc.1\n\tgopkg.in/c.v2 v2.0.0-20200102030405-0123456789ab\n)\n";
+        let named = names(&[part(go_mod, "")]).unwrap();
+        let zips: Vec<&str> = named.iter().filter_map(|name| name.strip_suffix(".zip")).collect();
+        let all = ["a@v2.0.0+incompatible", "b/v3@v3.0.0-rc.1", "gopkg.in/c.v2@v2.0.0-20200102030405-0123456789ab"];
+        assert_eq!((zips, named.len()), (all.to_vec(), 9));
     }
 
     #[test]
