@@ -38,6 +38,9 @@ pub(super) enum Inbound {
     Http1(hyper::body::Incoming),
 }
 
+/// After so long without data nothing is withheld any more: the connection's window may be what is waited for.
+const HOLD: Duration = Duration::from_millis(300);
+
 /// A body as it comes.
 pub struct Body {
     inbound: Inbound,
@@ -109,16 +112,21 @@ impl Body {
                     return Err(lease.moved(phase));
                 }
             }
+            let hold = if self.withheld > 0 { HOLD } else { Duration::MAX };
             let next = async {
                 match &mut self.inbound {
                     Inbound::Http2(stream) => match stream.data().await {
                         Some(Ok(data)) => {
                             self.wanted = self.wanted.saturating_sub(data.len() as u64);
                             self.withheld += data.len();
-                            // What is taken is written to disk at once: the window opens again right away.
-                            let more = self.wanted.saturating_sub(granted(stream, self.withheld));
-                            let more = usize::try_from(more).unwrap_or(usize::MAX);
-                            let more = more.min(self.withheld);
+                            // What is taken is written to disk at once: the window opens again right away. What is withheld
+                            // of a stream's window is missing in the connection's, and beyond its end a body has nothing.
+                            let rest = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                            let more = match rest {
+                                Some(rest) if self.wanted >= rest => u64::MAX,
+                                _ => self.wanted.saturating_sub(granted(stream, self.withheld)),
+                            };
+                            let more = usize::try_from(more).unwrap_or(usize::MAX).min(self.withheld);
                             self.withheld -= more;
                             let _ = stream.flow_control().release_capacity(more);
                             Ok(Some(data))
@@ -148,14 +156,15 @@ impl Body {
             let look = patience.saturating_sub(self.looked.elapsed()).max(Duration::from_millis(1));
             tokio::select! {
                 biased;
-                next = timeout(look.min(self.pause), next) => if let Ok(outcome) = next {
+                next = timeout(look.min(self.pause).min(hold), next) => if let Ok(outcome) = next {
                     break outcome;
                 },
                 () = lease.shared.stream_window.remind() => {}
             }
             if let Inbound::Http2(stream) = &mut self.inbound {
                 // Tells the server of what was taken and not told of yet.
-                let _ = stream.flow_control().release_capacity(0);
+                let more = if began.elapsed() >= HOLD { std::mem::take(&mut self.withheld) } else { 0 };
+                let _ = stream.flow_control().release_capacity(more);
             }
             if began.elapsed() >= self.pause {
                 let text = format!("the answer stopped: nothing for {:.0} s", self.pause.as_secs_f64());

@@ -143,11 +143,13 @@ async fn endless(allowed: Arc<AtomicUsize>) -> Server {
                 let mut body = respond.send_response(head, false).unwrap();
                 let allowed = Arc::clone(&allowed);
                 tokio::spawn(async move {
-                    loop {
-                        body.reserve_capacity(64 << 10);
+                    let mut left: usize = 64 << 20;
+                    while left > 0 {
+                        body.reserve_capacity(left.min(64 << 10));
                         let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return };
                         allowed.fetch_add(room, Ordering::SeqCst);
-                        if body.send_data(vec![0; room].into(), false).is_err() {
+                        left -= room;
+                        if body.send_data(vec![0; room].into(), left == 0).is_err() {
                             return;
                         }
                     }
@@ -180,6 +182,32 @@ async fn a_server_sends_no_more_of_a_body_than_is_wanted() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(allowed.load(Ordering::SeqCst) > WANTED + (8 << 20));
     assert_eq!(pool.summary().opened, 1, "what was not opened again of the connection's window is opened at the end");
+}
+
+/// What streams may have in flight is in all more than the connection may: each could wait for what others withhold.
+#[tokio::test]
+async fn large_bodies_beside_each_other_do_not_take_the_connection_from_each_other() {
+    const WHOLE: usize = 64 << 20;
+    const PART: usize = 15 << 20;
+    let server = endless(Arc::default()).await;
+    let pool = pool(&server, config());
+    for wanted in [WHOLE, PART] {
+        let bodies = (0..3).map(|_| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let mut body = pool.get(&crate::large("/x")).await.unwrap().body;
+                let mut came = 0;
+                while came < wanted {
+                    body.want((wanted - came) as u64);
+                    came += body.chunk().await.unwrap().unwrap().len();
+                }
+            })
+        });
+        for body in bodies.collect::<Vec<_>>() {
+            body.await.unwrap();
+        }
+    }
+    assert_eq!(pool.summary().opened, 1);
 }
 
 /// Less than a third of what a stream may have in flight on the only connection, and more than it may have on one of two: what
