@@ -231,6 +231,26 @@ fn two_proxies_on_one_store_believe_in_one_history() {
     }
 }
 
+/// A store that has all that a go command asked for, and the go.sum that it wrote.
+struct Kept {
+    upstream: Upstream,
+    gosumdb: String,
+    world: World,
+    sums: String,
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let upstream = published();
+        let gosumdb = upstream.gosumdb();
+        let world = World::new().env("GOSUMDB", &gosumdb);
+        let serve = world.serve(&upstream.url(), "", &[]);
+        let sums = downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
+        drop(serve);
+        Kept { upstream, gosumdb, world, sums }
+    }
+}
+
 /// `goferry store verify` with this GOSUMDB: its exit code and what it printed.
 fn verified(world: &World, gosumdb: &str, args: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_goferry"));
@@ -243,12 +263,7 @@ fn verified(world: &World, gosumdb: &str, args: &[&str]) -> (i32, String) {
 
 #[test]
 fn a_damaged_answer_is_found_offline_and_never_given() {
-    let upstream = published();
-    let gosumdb = upstream.gosumdb();
-    let world = World::new().env("GOSUMDB", &gosumdb);
-    let serve = world.serve(&upstream.url(), "", &[]);
-    let sums = downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
-    drop(serve);
+    let Kept { upstream, gosumdb, world, sums } = Kept::new();
     let (code, text) = verified(&world, &gosumdb, &[]);
     assert!(code == 0 && text.contains(" are what was signed, none damaged"), "{text}");
     // The key of another database is no help.
@@ -304,12 +319,7 @@ fn a_damaged_answer_is_found_offline_and_never_given() {
 #[test]
 fn without_a_fetch_a_damaged_answer_is_refused_as_offline() {
     const NO_FETCH: &str = "Disable-Module-Fetch: true\r\n";
-    let upstream = published();
-    let gosumdb = upstream.gosumdb();
-    let world = World::new().env("GOSUMDB", &gosumdb);
-    let serve = world.serve(&upstream.url(), "", &[]);
-    downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
-    drop(serve);
+    let Kept { upstream, world, .. } = Kept::new();
     let asked = ["latest", "lookup/example.com/b@v1.0.0", "tile/8/0/000", "lookup/example.com/!upper@v1.2.3"]
         .map(|path| format!("/sumdb/{SUMDB}/{path}"));
     let serve = world.serve(&upstream.url(), "", &["--offline"]);
@@ -349,12 +359,7 @@ fn without_a_fetch_a_damaged_answer_is_refused_as_offline() {
 
 #[test]
 fn the_damaged_tile_at_the_edge_is_named_and_the_others_are_given() {
-    let upstream = published();
-    let gosumdb = upstream.gosumdb();
-    let world = World::new().env("GOSUMDB", &gosumdb);
-    let serve = world.serve(&upstream.url(), "", &[]);
-    downloaded(TOOLCHAINS[0], serve.url(), &gosumdb).unwrap();
-    drop(serve);
+    let Kept { upstream, gosumdb, world, .. } = Kept::new();
     // The log has 603 records: both are at its edge, and the first has the hash of a tile that is kept.
     let edge = ["tile/8/1/000.p/2", "tile/8/0/002.p/91"];
     let files = edge.map(|tile| world.store().join("sumdb").join(SUMDB).join(tile));

@@ -149,6 +149,14 @@ impl Tile {
         Ok(subtree_hash(&data[first * HASH_SIZE..][..count * HASH_SIZE]))
     }
 
+    /// The hash of all that a complete tile has, given its bytes: what the tile above says of it. `None` where it is not
+    /// complete, is one of records, or the bytes are not as many.
+    #[must_use]
+    pub fn whole_hash(&self, data: &[u8]) -> Option<Hash> {
+        let whole = self.level.is_some() && self.is_complete() && data.len() == self.size();
+        whole.then(|| subtree_hash(data))
+    }
+
     /// The tile `up` levels above it in the log of `size` records, as wide as it is there. `None` if there is none.
     pub(super) fn ancestor(&self, up: u32, size: u64) -> Option<Self> {
         let level = self.level? + up;

@@ -132,6 +132,9 @@ async fn a_limit_of_no_streams_is_an_error_and_not_a_hang() {
     assert!(began.elapsed() < Duration::from_secs(3));
 }
 
+/// What a body of [`endless`] has.
+const ENDLESS: usize = 64 << 20;
+
 /// A server that sends zeros for as long as the client's windows let it, and counts what it was allowed to send.
 async fn endless(allowed: Arc<AtomicUsize>) -> Server {
     Server::tls(BOTH, move |_, io| {
@@ -139,11 +142,11 @@ async fn endless(allowed: Arc<AtomicUsize>) -> Server {
         async move {
             let Ok(mut connection) = h2::server::handshake(io).await else { return };
             while let Some(Ok((_, mut respond))) = connection.accept().await {
-                let head = http::Response::builder().header("content-length", 64 << 20).body(()).unwrap();
+                let head = http::Response::builder().header("content-length", ENDLESS).body(()).unwrap();
                 let mut body = respond.send_response(head, false).unwrap();
                 let allowed = Arc::clone(&allowed);
                 tokio::spawn(async move {
-                    let mut left: usize = 64 << 20;
+                    let mut left = ENDLESS;
                     while left > 0 {
                         body.reserve_capacity(left.min(64 << 10));
                         let Some(Ok(room)) = poll_fn(|cx| body.poll_capacity(cx)).await else { return };
@@ -187,11 +190,10 @@ async fn a_server_sends_no_more_of_a_body_than_is_wanted() {
 /// What streams may have in flight is in all more than the connection may: each could wait for what others withhold.
 #[tokio::test]
 async fn large_bodies_beside_each_other_do_not_take_the_connection_from_each_other() {
-    const WHOLE: usize = 64 << 20;
     const PART: usize = 15 << 20;
     let server = endless(Arc::default()).await;
     let pool = pool(&server, config());
-    for wanted in [WHOLE, PART] {
+    for wanted in [ENDLESS, PART] {
         let bodies = (0..3).map(|_| {
             let pool = pool.clone();
             tokio::spawn(async move {

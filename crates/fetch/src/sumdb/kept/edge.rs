@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 
 use bytes::Bytes;
-use goferry_module::sumdb::tlog::{HASH_SIZE, Hash, node_hash, stored_hash_index};
+use goferry_module::sumdb::tlog::{HASH_SIZE, Hash};
 use goferry_module::sumdb::{Tile, TilePlan, tile};
 
 use super::Kept;
@@ -86,18 +86,11 @@ fn below(kept: &Kept<'_>, tile: Tile, records: &HashMap<u64, Hash>) -> io::Resul
         let found = match level.checked_sub(1) {
             None => records.get(&n).map(|hash| (*hash, format!("record {n}"))),
             Some(level) => match Tile::new(tile::HEIGHT, Some(level), n, 1 << tile::HEIGHT) {
-                Some(child) => kept.read(child)?.and_then(|bytes| Some((whole(child, &bytes)?, child.to_string()))),
+                Some(child) => kept.read(child)?.and_then(|bytes| Some((child.whole_hash(&bytes)?, child.to_string()))),
                 None => None,
             },
         };
         below.extend(found.map(|(hash, whose)| (number as usize, hash, whose)));
     }
     Ok(below)
-}
-
-/// The hash of all of a complete tile, from those of its halves.
-fn whole(tile: Tile, bytes: &[u8]) -> Option<Hash> {
-    let level = (tile.level()? + 1) * tile.height() - 1;
-    let half = |n: u64| tile.hash_at(bytes, stored_hash_index(level, n)).ok();
-    Some(node_hash(half(tile.n() * 2)?, half(tile.n() * 2 + 1)?))
 }

@@ -56,6 +56,20 @@ fn play(cap: usize, flow: f64, path: f64, losing: bool, seconds: u64) -> (usize,
     (flows.len(), decisions)
 }
 
+/// The n-th tick of one flow that brings so many bytes with each and always loses.
+fn of_one(n: u32, bytes: u64, backlog: u64) -> Tick {
+    let step = Duration::from_millis(50);
+    let flow = Flow {
+        number: 1,
+        bytes: u64::from(n) * bytes,
+        out_of_order: n,
+        draining: false,
+        flowing: Some(step * n),
+        present_round_trip: None,
+    };
+    Tick { now: step * n, round_trip: step, flows: vec![flow], dialling: 0, backlog, streams_exhausted: false }
+}
+
 #[test]
 fn flows_that_lose_below_the_path_grow_to_what_it_gives() {
     let (flows, decisions) = play(16, 375_000.0, 25_000_000.0, true, 5);
@@ -78,20 +92,9 @@ fn a_window_limited_flow_gets_company_without_any_loss() {
 #[test]
 fn where_none_can_be_opened_the_next_trial_is_not_far() {
     let mut growth = Growth::new(16);
-    let step = Duration::from_millis(50);
     let mut opens = Vec::new();
     for n in 1..2400u32 {
-        let flow = Flow {
-            number: 1,
-            bytes: u64::from(n) * 50_000,
-            out_of_order: n,
-            draining: false,
-            flowing: Some(step * n),
-            present_round_trip: None,
-        };
-        let flows = vec![flow];
-        let tick =
-            Tick { now: step * n, round_trip: step, flows, dialling: 0, backlog: 1 << 30, streams_exhausted: false };
+        let tick = of_one(n, 50_000, 1 << 30);
         match growth.tick(&tick) {
             Decision::Open(..) => opens.push(tick.now),
             Decision::Drop(numbers, _) => assert_eq!((numbers.len(), growth.is_trying()), (0, false)),
@@ -113,21 +116,6 @@ fn the_cap_holds() {
 fn little_work_is_not_worth_a_trial() {
     let mut growth = Growth::new(16);
     for n in 1..40u32 {
-        let tick = Tick {
-            now: Duration::from_millis(50) * n,
-            round_trip: Duration::from_millis(50),
-            flows: vec![Flow {
-                number: 1,
-                bytes: u64::from(n) * 20_000,
-                out_of_order: n,
-                draining: false,
-                flowing: Some(Duration::from_millis(50) * n),
-                present_round_trip: None,
-            }],
-            dialling: 0,
-            backlog: 50_000,
-            streams_exhausted: false,
-        };
-        assert_eq!(growth.tick(&tick), Decision::Stay);
+        assert_eq!(growth.tick(&of_one(n, 20_000, 50_000)), Decision::Stay);
     }
 }
